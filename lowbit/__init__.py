@@ -1,0 +1,126 @@
+"""lowbit: low-precision number formats, exact and fast.
+
+Light to import: names are looked up when first used (PEP 562), so `import lowbit` loads none of numpy,
+numba and torch, and `lowbit.formats` and `lowbit.reference` never do.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from lowbit.version import __version__
+
+if TYPE_CHECKING:
+    from lowbit import analysis, errors, formats, nn, recipes, reference, reports, studies
+    from lowbit.formats import (
+        Arithmetic,
+        BlockFormat,
+        BlockShape,
+        Codebook,
+        Element,
+        FloatElement,
+        IntElement,
+        Overflow,
+        Rounding,
+        ScaleFloor,
+        ScaleRule,
+        Specials,
+        Stochastic,
+        StochasticRule,
+        element,
+        format,
+        list_formats,
+        register,
+    )
+    from lowbit.ops.front import dequantize, get_num_threads, qdq, quantize, set_num_threads
+    from lowbit.ops.qtensor import QTensor
+    from lowbit.recipes import Recipe, list_recipes, recipe
+
+__all__ = [
+    "Arithmetic",
+    "BlockFormat",
+    "BlockShape",
+    "Codebook",
+    "Element",
+    "FloatElement",
+    "IntElement",
+    "Overflow",
+    "QTensor",
+    "Recipe",
+    "Rounding",
+    "ScaleFloor",
+    "ScaleRule",
+    "Specials",
+    "Stochastic",
+    "StochasticRule",
+    "__version__",
+    "analysis",
+    "dequantize",
+    "element",
+    "errors",
+    "format",
+    "formats",
+    "get_num_threads",
+    "list_formats",
+    "list_recipes",
+    "nn",
+    "qdq",
+    "quantize",
+    "recipe",
+    "recipes",
+    "reference",
+    "register",
+    "reports",
+    "set_num_threads",
+    "studies",
+]
+
+# Public name -> the module that defines it. The test of public names keeps this, `__all__` and the imports
+# above in step.
+_HOME = {
+    "Arithmetic": "lowbit.formats",
+    "BlockFormat": "lowbit.formats",
+    "BlockShape": "lowbit.formats",
+    "Codebook": "lowbit.formats",
+    "Element": "lowbit.formats",
+    "FloatElement": "lowbit.formats",
+    "IntElement": "lowbit.formats",
+    "Overflow": "lowbit.formats",
+    "QTensor": "lowbit.ops.qtensor",
+    "Recipe": "lowbit.recipes",
+    "Rounding": "lowbit.formats",
+    "ScaleFloor": "lowbit.formats",
+    "ScaleRule": "lowbit.formats",
+    "Specials": "lowbit.formats",
+    "Stochastic": "lowbit.formats",
+    "StochasticRule": "lowbit.formats",
+    "dequantize": "lowbit.ops.front",
+    "element": "lowbit.formats",
+    "format": "lowbit.formats",
+    "get_num_threads": "lowbit.ops.front",
+    "list_formats": "lowbit.formats",
+    "list_recipes": "lowbit.recipes",
+    "qdq": "lowbit.ops.front",
+    "quantize": "lowbit.ops.front",
+    "recipe": "lowbit.recipes",
+    "register": "lowbit.formats",
+    "set_num_threads": "lowbit.ops.front",
+}
+_SUBMODULES = frozenset(
+    {"analysis", "errors", "formats", "nn", "recipes", "reference", "reports", "studies"},
+)
+
+
+def __getattr__(name: str) -> object:
+    """Import the home of a public name at its first use and remember it."""
+    if name in _SUBMODULES:
+        return import_module(f"lowbit.{name}")
+    if name not in _HOME:
+        raise AttributeError(f"module 'lowbit' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names, loaded or not."""
+    return sorted(__all__)

@@ -1,8 +1,8 @@
 """Number formats as frozen data: elements, blocks, scales, rounding. Standard library only."""
 
 from lowbit.formats.block import BlockFormat as BlockFormat
-from lowbit.formats.element import FloatElement as FloatElement
-from lowbit.formats.element import Specials as Specials
+from lowbit.formats.floats import FloatElement as FloatElement
+from lowbit.formats.floats import Specials as Specials
 from lowbit.formats.grids import Codebook as Codebook
 from lowbit.formats.grids import Element as Element
 from lowbit.formats.grids import IntElement as IntElement

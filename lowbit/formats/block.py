@@ -11,8 +11,8 @@ from typing import Any
 
 from lowbit.errors import ArgumentError, FormatError
 from lowbit.formats.codes import MAX_ENUMERATED_BITS
-from lowbit.formats.element import FloatElement
 from lowbit.formats.elements import binary32, element_text, number_text
+from lowbit.formats.floats import FloatElement
 from lowbit.formats.grids import Element
 from lowbit.formats.rounding import Arithmetic, Overflow, ScaleFloor, ScaleRule, enum_member
 from lowbit.formats.shape import BlockShape
@@ -146,6 +146,8 @@ def _check_element(fmt: BlockFormat) -> None:
         raise FormatError(f"element {element.name}: only signed floats of up to 19 bits are elements; it is a scale")
     if fmt.overflow is Overflow.INF_NAN and not element.has_nan:
         raise FormatError(f"overflow=inf_nan needs an element with NaN or infinity; {element.name} has none")
+    if fmt.overflow is Overflow.INF_NAN and isinstance(element, FloatElement) and element.mantissa_bits == 0:
+        raise FormatError(f"overflow=inf_nan needs mantissa bits, {element.name} has none; use overflow=saturate")
 
 
 def _check_scale(fmt: BlockFormat) -> None:

@@ -17,10 +17,18 @@ class Coded(Protocol):
     """Anything with a name, a code width and a decoder."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What errors call the element."""
+        ...
+
     @property
-    def bits(self) -> int: ...
-    def decode(self, code: int, /) -> float: ...
+    def bits(self) -> int:
+        """Width of a code."""
+        ...
+
+    def decode(self, code: int, /) -> float:
+        """The value of a code."""
+        ...
 
 
 def finite_values(element: Coded, unused: frozenset[int] = frozenset()) -> tuple[float, ...]:

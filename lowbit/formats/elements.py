@@ -7,7 +7,7 @@ Text form: a name of the table, or `[u]eXmY[bBIAS][finite|fn|ieee|fnuz|p3109][nz
 import struct
 from fractions import Fraction
 
-from lowbit.formats.element import FloatElement, Specials
+from lowbit.formats.floats import FloatElement, Specials
 from lowbit.formats.grids import Codebook, Element, IntElement
 
 OCP = "OCP Microscaling Formats (MX) v1.0 §5.3"

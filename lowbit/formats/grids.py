@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from lowbit.errors import FormatError
 from lowbit.formats.codes import check_code, exact_code, finite_values
-from lowbit.formats.element import FloatElement
+from lowbit.formats.floats import FloatElement
 
 
 @dataclass(frozen=True, kw_only=True)

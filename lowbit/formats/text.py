@@ -10,8 +10,8 @@ from typing import Any
 
 from lowbit.errors import FormatError
 from lowbit.formats.block import OPTIONS, BlockFormat
-from lowbit.formats.element import FloatElement, Specials
 from lowbit.formats.elements import NAMED, SCALES, binary32
+from lowbit.formats.floats import FloatElement, Specials
 from lowbit.formats.grids import Codebook, Element, IntElement
 from lowbit.formats.shape import BlockShape
 

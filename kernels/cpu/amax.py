@@ -1,0 +1,94 @@
+"""The statistic stage: largest magnitudes of blocks and of whole tensors, as binary32 bits.
+
+Magnitudes are compared as unsigned integers, where NaN lies above infinity and infinity above every number, so a
+non-finite member shows in the result; no processor mode can change it.
+"""
+
+import numpy as np
+
+from lowbit.kernels.cpu.jit import kernel, stage
+from lowbit.kernels.cpu.memory import load, load_one, store_codes
+from lowbit.kernels.cpu.scalar import INFINITY_BITS
+from lowbit.kernels.cpu.vector import ABSOLUTE, LANES, larger, largest, splat_bits, where_below
+
+
+@stage
+def run_amax(array, start, count):
+    """Largest magnitude of `count` consecutive elements."""
+    mask = splat_bits(ABSOLUTE)
+    maxima = splat_bits(np.uint32(0))
+    whole = count - count % LANES
+    for i in range(0, whole, LANES):
+        maxima = larger(maxima, load(array, start + i) & mask)
+    amax = largest(maxima)
+    for i in range(whole, count):
+        amax = max(amax, load_one(array, start + i) & ABSOLUTE)
+    return amax
+
+
+@stage
+def column_amax(array, start, stride, rows, columns, maxima):
+    """Largest magnitude of each of `columns` columns over `rows` rows, row by row so that memory is read in order."""
+    mask = splat_bits(ABSOLUTE)
+    whole = columns - columns % LANES
+    for row in range(rows):
+        base = start + row * stride
+        for i in range(0, whole, LANES):
+            magnitude = load(array, base + i) & mask
+            store_codes(maxima, i, larger(load(maxima, i), magnitude) if row else magnitude)
+        for i in range(whole, columns):
+            magnitude = load_one(array, base + i) & ABSOLUTE
+            maxima[i] = max(maxima[i], magnitude) if row else magnitude
+
+
+@stage
+def block_amaxes(array, start, stride, rows, columns, width, columns_maxima, amaxes):
+    """Largest magnitudes of the blocks (`rows` x `width`) of a band segment; returns how many blocks there are.
+
+    `amaxes` is padded with zeros to a multiple of sixteen entries.
+    """
+    count = (columns + width - 1) // width
+    if width == 1:
+        column_amax(array, start, stride, rows, columns, amaxes)
+    elif rows == 1:
+        for block in range(count):
+            amaxes[block] = run_amax(array, start + block * width, min(width, columns - block * width))
+    else:
+        column_amax(array, start, stride, rows, columns, columns_maxima)
+        for block in range(count):
+            amaxes[block] = run_amax(columns_maxima, block * width, min(width, columns - block * width))
+    for block in range(count, (count + LANES - 1) // LANES * LANES):
+        amaxes[block] = np.uint32(0)
+    return count
+
+
+@kernel
+def long_block_amaxes(array, length, amaxes, first, last):
+    """Largest magnitudes of the runs first..last of `length` elements each (rows and whole tensors)."""
+    for run in range(first, last):
+        amaxes[run] = run_amax(array, run * length, length)
+
+
+@kernel
+def run_amax_range(array, start, stop, result, slot):
+    """result[slot] = largest magnitude of array[start:stop], non-finite members included."""
+    result[slot] = run_amax(array, start, stop - start)
+
+
+@kernel
+def finite_amax(array, start, stop, result, slot):
+    """result[slot] = largest finite magnitude of array[start:stop]: non-finite elements do not count (contract §8)."""
+    mask, infinity, zero = splat_bits(ABSOLUTE), splat_bits(INFINITY_BITS), splat_bits(np.uint32(0))
+    maxima, other = zero, zero
+    count = stop - start
+    whole = count - count % (2 * LANES)
+    for i in range(start, start + whole, 2 * LANES):
+        left, right = load(array, i) & mask, load(array, i + LANES) & mask
+        maxima = larger(maxima, where_below(left, infinity, left, zero))
+        other = larger(other, where_below(right, infinity, right, zero))
+    amax = largest(larger(maxima, other))
+    for i in range(start + whole, stop):
+        magnitude = load_one(array, i) & ABSOLUTE
+        if magnitude < INFINITY_BITS:
+            amax = max(amax, magnitude)
+    result[slot] = amax

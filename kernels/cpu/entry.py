@@ -1,0 +1,11 @@
+"""Entry points of the numba backend, by the names that `lowbit.ops` calls."""
+
+from lowbit.kernels.cpu.amax import finite_amax as finite_amax
+from lowbit.kernels.cpu.amax import long_block_amaxes as long_block_amaxes
+from lowbit.kernels.cpu.amax import run_amax_range as run_amax_range
+from lowbit.kernels.cpu.dequantize_codes import dequantize_items as dequantize_items
+from lowbit.kernels.cpu.fake_quantize import qdq_items as qdq_items
+from lowbit.kernels.cpu.packing import pack_rows as pack_rows
+from lowbit.kernels.cpu.packing import unpack_rows as unpack_rows
+from lowbit.kernels.cpu.quantize_codes import quantize_items as quantize_items
+from lowbit.kernels.cpu.scheduler import run_ranges as run_ranges

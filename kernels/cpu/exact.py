@@ -1,0 +1,179 @@
+"""The exact scalar path: any format, any block, element by element.
+
+It serves irregular grids, blocks with extreme exponents or non-finite members, and the ends of rows; the vector path
+must agree with it bit for bit. Contract sections are those of the numerical contract.
+"""
+
+import math
+
+import numpy as np
+
+from lowbit.kernels.cpu.jit import stage
+from lowbit.kernels.cpu.scalar import (
+    FLT_MAX,
+    INFINITY_BITS,
+    NAN_BITS,
+    exponent_of,
+    fl,
+    magnitude_code,
+    round_bits,
+    round_to_grid,
+    widen,
+)
+from lowbit.lowering import (
+    DIVIDE,
+    FLOAT32_SCALE,
+    FLOOR_MIN_NORMAL,
+    FLOOR_ONE,
+    NO_SCALE,
+    POWER_OF_TWO,
+    TORCHAO,
+    TRANSFORMER_ENGINE,
+)
+
+
+@stage
+def exact_scale(p, amax_bits):
+    """(scale, encode, code) of a block from its largest magnitude; a non-finite block has a NaN scale.
+
+    `encode` is what elements are multiplied with or divided by (`exact_scaled`).
+    """
+    if p.scale_family == NO_SCALE:
+        return 1.0, 1.0, np.uint32(0)
+    if amax_bits >= INFINITY_BITS:
+        return math.nan, math.nan, p.scale_nan_code
+    if p.scale_family == POWER_OF_TWO:
+        exponent = _shared_exponent(p, amax_bits)
+        scale = math.ldexp(1.0, exponent)
+        return scale, scale, np.uint32(exponent + 127)
+    scale = _float_scale(p, _scale_target(p, widen(amax_bits)))
+    if p.scale_family == FLOAT32_SCALE:
+        return scale, fl(scale * p.tensor_scale), round_bits(scale)
+    return scale, _encode(p, scale), magnitude_code(scale, p.scale_mantissa, p.scale_min_exponent)
+
+
+@stage
+def _shared_exponent(p, amax_bits):
+    """Contract §3: one formula for floor, even, ceil and rceil, on amax's 24-bit significand."""
+    if amax_bits == np.uint32(0):
+        return -127
+    fraction, exponent = math.frexp(widen(amax_bits))
+    significand = np.int64(fraction * 16777216.0) + np.int64(p.scale_increment)
+    exponent += (-1 if significand < 16777216 else 0) - p.element_exponent
+    return min(max(exponent, -127), 127)
+
+
+@stage
+def _scale_target(p, amax):
+    """The real number that is rounded to a float scale (contract §3 and §4)."""
+    if p.arithmetic == TRANSFORMER_ENGINE:
+        target = min(fl(amax * p.encode_over_max), p.target)
+    else:
+        target = fl(fl(amax / p.max) / p.tensor_scale)
+    if p.scale_floor == FLOOR_MIN_NORMAL:
+        target = max(target, p.scale_min_normal)
+    return target
+
+
+@stage
+def _float_scale(p, target):
+    """The target on the scale's grid, saturated, with the zero policy applied."""
+    if p.scale_family == FLOAT32_SCALE:
+        scale = min(target, FLT_MAX)
+    else:
+        scale = round_to_grid(target, p.scale_mantissa, p.scale_min_exponent)
+        if p.scale_up and scale < target:
+            exponent = max(exponent_of(target), p.scale_min_exponent)
+            scale += math.ldexp(1.0, exponent - p.scale_mantissa)
+        scale = min(scale, p.scale_max)
+    return 1.0 if scale == 0.0 and p.scale_floor == FLOOR_ONE else scale
+
+
+@stage
+def _encode(p, scale):
+    if p.arithmetic == TRANSFORMER_ENGINE:
+        product = fl(scale * p.inverse_encode)
+        return min(fl(1.0 / product), FLT_MAX) if product > 0.0 else FLT_MAX
+    if p.arithmetic == TORCHAO:
+        return fl(p.inverse_tensor_scale / scale) if scale > 0.0 else 0.0
+    return fl(scale * p.tensor_scale)
+
+
+@stage
+def exact_scaled(p, value, encode):
+    """y: the element before rounding. A zero scale makes a zero block, but TransformerEngine saturates its codes."""
+    if p.scale_family == POWER_OF_TWO:
+        return value / encode
+    if p.scale_family == NO_SCALE:
+        return value
+    if p.arithmetic == DIVIDE:
+        return fl(value / encode) if encode > 0.0 else math.copysign(0.0, value)
+    return fl(value * encode)
+
+
+@stage
+def exact_round(p, values, codes, scaled):
+    """(element value, code) nearest to `scaled`, ties to the even code; -0 only where the element has one."""
+    if scaled != scaled:
+        return math.nan, p.nan_code
+    negative = math.copysign(1.0, scaled) < 0
+    if math.isinf(scaled) and p.scale_family == NO_SCALE:
+        magnitude, code = p.infinity, p.infinity_code
+    elif p.table:
+        return _round_to_table(p, values, codes, scaled, negative)
+    else:
+        limit = abs(p.min) if negative else p.max
+        magnitude = round_to_grid(min(abs(scaled), 1e300), p.mantissa, p.min_exponent)
+        if magnitude > limit:
+            magnitude = p.overflow if p.overflow != p.max else limit
+            code = p.overflow_code if p.overflow != p.max else magnitude_code(limit, p.mantissa, p.min_exponent)
+        else:
+            code = magnitude_code(magnitude, p.mantissa, p.min_exponent)
+    return _signed(p, magnitude, code, negative)
+
+
+@stage
+def _signed(p, magnitude, code, negative):
+    """Attach the sign to a magnitude and its code; a NaN and an unsigned zero have none."""
+    if not negative or magnitude != magnitude or (magnitude == 0.0 and not p.negative_zero):
+        return magnitude, code
+    if p.twos_complement:
+        return -magnitude, (np.uint32(0) - code) & np.uint32((np.uint64(1) << np.uint64(p.bits)) - np.uint64(1))
+    return -magnitude, code | np.uint32(np.uint32(1) << np.uint32(p.bits - 1))
+
+
+@stage
+def _round_to_table(p, values, codes, scaled, negative):
+    """Nearest entry of a sorted table; ties go to the entry whose code is even."""
+    low, high = 0, len(values) - 1
+    while low < high:  # the first entry that is not below `scaled`, or the last one
+        middle = (low + high) >> 1
+        if values[middle] < scaled:
+            low = middle + 1
+        else:
+            high = middle
+    if low > 0:
+        down, up = scaled - values[low - 1], values[low] - scaled
+        if down < up or (down == up and codes[low - 1] & np.uint32(1) == np.uint32(0)):
+            low -= 1
+    if values[low] == 0.0 and negative:
+        return _signed(p, 0.0, codes[low], negative)
+    return values[low], codes[low]
+
+
+@stage
+def exact_code(p, values, codes, bits, encode, scale):
+    """Element code of a tensor element; 0 in a block whose scale is NaN."""
+    if scale != scale:
+        return np.uint32(0)
+    _, code = exact_round(p, values, codes, exact_scaled(p, widen(bits), encode))
+    return code
+
+
+@stage
+def exact_element(p, values, codes, bits, encode, scale):
+    """Binary32 bits of a fake-quantized tensor element: fl(fl(element * scale) * tensor scale), contract §2."""
+    if scale != scale:
+        return NAN_BITS
+    element, _ = exact_round(p, values, codes, exact_scaled(p, widen(bits), encode))
+    return round_bits(fl(element * scale) * p.tensor_scale)

@@ -1,0 +1,74 @@
+"""How kernels are compiled: no compilation at import, a cache that notices edits in any kernel file.
+
+numba keys its cache on the file of the entry function alone, so an edit in a stage that lives in another file would run
+stale arithmetic. The cache directory therefore carries a hash of every source file of this folder.
+"""
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+from numba import __version__ as numba_version
+from numba import njit
+from numba.core import config
+from numba.extending import intrinsic as numba_intrinsic
+
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False, "boundscheck": False}
+"""No fastmath: reassociation would delete the rounding that the kernels consist of."""
+
+
+def stage(function: Callable[..., Any]) -> Any:
+    """Compile `function` as part of the kernels that call it."""
+    return njit(**OPTIONS)(function)
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile `function` as an entry point, cached on disk between processes."""
+    saved = config.CACHE_DIR  # pyright: ignore
+    config.CACHE_DIR = str(cache_directory())  # pyright: ignore
+    try:  # numba fixes the directory of a function when it is decorated
+        return njit(cache=True, **OPTIONS)(function)
+    finally:
+        config.CACHE_DIR = saved  # pyright: ignore
+
+
+def intrinsic(function: Callable[..., Any]) -> Any:
+    """numba's intrinsic; its first parameter, the typing context, is not the caller's."""
+    return numba_intrinsic(function)
+
+
+@cache
+def cache_directory() -> Path:
+    """Where compiled kernels are kept: below NUMBA_CACHE_DIR, the user's cache folder, or else the temporary folder."""
+    name = f"kernels-{source_hash()}"
+    for base in _cache_bases():
+        directory = base / "lowbit" / name
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(directory, os.W_OK):
+            return directory
+    return Path(tempfile.mkdtemp(prefix="lowbit-"))
+
+
+def source_hash() -> str:
+    """Hash of all kernel sources and of the compiler's version."""
+    digest = hashlib.sha256(f"{numba_version} {llvmlite.__version__} {sys.version}".encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _cache_bases() -> list[Path]:
+    given = os.environ.get("NUMBA_CACHE_DIR")
+    user = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    bases = [Path(given)] if given else []
+    bases.append(Path(user) if user else Path(os.path.expanduser("~")) / ".cache")  # noqa: PTH111 (never raises)
+    return [*bases, Path(tempfile.gettempdir())]

@@ -1,0 +1,73 @@
+"""Exact scalar building blocks: binary32 arithmetic carried out in binary64 and integers.
+
+Independent of the processor's flush-to-zero mode: subnormal binary32 numbers only ever exist as integer bit patterns or
+as (normal) binary64 numbers. A product of two binary32 numbers is exact in binary64; a quotient rounded to 53 bits and
+then to 24 or fewer is correctly rounded, since 53 >= 2 * 24 + 2 (Figueroa 1995).
+"""
+
+import math
+
+import numpy as np
+
+from lowbit.kernels.cpu.jit import stage
+from lowbit.kernels.cpu.vector import bits_of, real_of
+
+INFINITY_BITS = np.uint32(0x7F800000)
+NAN_BITS = np.uint32(0x7FC00000)
+FLT_MAX = 3.4028234663852886e38
+
+
+@stage
+def widen(bits):
+    """The binary64 value of binary32 bits (subnormals by their integer significand)."""
+    magnitude = bits & np.uint32(0x7FFFFFFF)
+    if magnitude < np.uint32(0x00800000):
+        value = np.float64(np.int64(magnitude)) * 1.401298464324817e-45  # 2^-149, normal in binary64
+    else:
+        value = np.float64(real_of(magnitude))
+    return -value if bits >> np.uint32(31) else value
+
+
+@stage
+def round_bits(value):
+    """Binary32 bits of a binary64 value: one rounding to nearest even, with subnormals and infinities."""
+    magnitude = abs(value)
+    sign = np.uint32(0x80000000) if math.copysign(1.0, value) < 0 else np.uint32(0)
+    if magnitude != magnitude:
+        return NAN_BITS
+    if magnitude < 1.1754943508222875e-38:  # below 2^-126: an integer number of 2^-149
+        return np.uint32(np.int64(np.rint(magnitude * 7.136238463529799e44))) | sign
+    if magnitude >= 3.4028235677973366e38:  # FLT_MAX and half a unit more
+        return INFINITY_BITS | sign
+    return bits_of(np.float32(magnitude)) | sign
+
+
+@stage
+def fl(value):
+    """A binary64 value rounded once to binary32, as a binary64 value."""
+    return widen(round_bits(value))
+
+
+@stage
+def exponent_of(value):
+    """floor(log2(value)) of a positive finite value, from its representation."""
+    return math.frexp(value)[1] - 1
+
+
+@stage
+def round_to_grid(magnitude, mantissa, min_exponent):
+    """A magnitude rounded to the nearest multiple of its binade's step, ties to the even multiple."""
+    if magnitude == 0.0:
+        return 0.0
+    step = math.ldexp(1.0, max(exponent_of(magnitude), min_exponent) - mantissa)
+    return np.rint(magnitude / step) * step
+
+
+@stage
+def magnitude_code(magnitude, mantissa, min_exponent):
+    """The code of a magnitude that lies on a regular grid: steps counted from zero across binades."""
+    if magnitude == 0.0:
+        return np.uint32(0)
+    exponent = max(exponent_of(magnitude), min_exponent)
+    steps = np.int64(magnitude / math.ldexp(1.0, exponent - mantissa))
+    return np.uint32(steps + (np.int64(exponent - min_exponent) << mantissa))

@@ -1,0 +1,134 @@
+"""The scale stage: from the largest magnitudes of many blocks to their scales, sixteen blocks at a time.
+
+The stage works on scratch arrays with one entry a block, so that one division serves sixteen blocks whatever the
+geometry. Blocks outside the plan's bounds (see `lowbit.lowering`) are reported, and the caller takes the exact path.
+"""
+
+import numpy as np
+
+from lowbit.kernels.cpu.jit import stage
+from lowbit.kernels.cpu.memory import load, store_reals
+from lowbit.kernels.cpu.scalar import FLT_MAX, magnitude_code
+from lowbit.kernels.cpu.vector import (
+    EXPONENT,
+    LANES,
+    any_set,
+    as_bits,
+    as_real,
+    bits_of,
+    larger,
+    smaller,
+    splat_bits,
+    splat_real,
+    where_below,
+    where_less,
+)
+from lowbit.lowering import (
+    DIVIDE,
+    FLOAT32_SCALE,
+    FLOOR_MIN_NORMAL,
+    FLOOR_ONE,
+    NO_SCALE,
+    POWER_OF_TWO,
+    TRANSFORMER_ENGINE,
+)
+
+ONE_BITS = np.uint32(127 << 23)
+
+
+@stage
+def choose_scales(p, amaxes, count, encodes, scales):
+    """Fill `encodes` and `scales` for `count` blocks; True if some block needs the exact path.
+
+    `amaxes` holds binary32 bits and is padded with zeros to a multiple of sixteen. `encodes` is what elements are
+    multiplied with (or divided by, see `divides`). A zero block gets harmless numbers: its elements are zeros.
+    """
+    low = splat_bits(p.amax_low)
+    span = splat_bits(p.amax_high - p.amax_low)
+    zero = splat_bits(np.uint32(0))
+    outside = zero
+    for block in range(0, count, LANES):
+        amax = load(amaxes, block)
+        outside = outside | where_below(amax - low, span, zero, amax)
+        if p.scale_family == POWER_OF_TWO:
+            _power_of_two(p, amax, block, encodes, scales)
+        elif p.scale_family == NO_SCALE:
+            store_reals(encodes, block, splat_real(np.float32(1)))
+            store_reals(scales, block, splat_real(np.float32(1)))
+        else:
+            outside = outside | _float(p, amax, block, encodes, scales)
+    return any_set(outside)
+
+
+@stage
+def divides(p):
+    """Whether elements are divided by `encodes` (a multiplication by the inverse would round differently)."""
+    return p.scale_family > POWER_OF_TWO and p.arithmetic == DIVIDE
+
+
+@stage
+def _power_of_two(p, amax, block, encodes, scales):
+    """Shared exponents by one formula on amax's bits; the inverse of a power of two is exact."""
+    one = splat_bits(ONE_BITS)
+    bits = (amax + splat_bits(p.scale_increment)) & splat_bits(EXPONENT)
+    bits = bits - splat_bits(np.uint32(p.element_exponent) << np.uint32(23))
+    bits = where_below(amax, splat_bits(np.uint32(1)), one, bits)
+    store_reals(scales, block, as_real(bits))
+    store_reals(encodes, block, as_real(one + one - bits))
+
+
+@stage
+def _float(p, amax, block, encodes, scales):
+    """Float scales; reports blocks whose scale became zero although they are not."""
+    scale = _on_scale_grid(p, _target(p, as_real(amax)))
+    none, tiny, one = splat_bits(np.uint32(0)), splat_real(np.float32(1e-37)), splat_real(np.float32(1))
+    if p.scale_floor == FLOOR_ONE:
+        scale = where_less(scale, tiny, one, scale)
+    if p.arithmetic == TRANSFORMER_ENGINE:
+        encode = smaller(one / (scale * splat_real(np.float32(p.inverse_encode))), splat_real(np.float32(FLT_MAX)))
+    elif p.arithmetic == DIVIDE:
+        encode = scale * splat_real(np.float32(p.tensor_scale))
+    else:
+        encode = splat_real(np.float32(p.inverse_tensor_scale)) / scale
+    store_reals(scales, block, scale)
+    store_reals(encodes, block, where_less(scale, tiny, one, encode))
+    return where_less(scale, tiny, amax, none)
+
+
+@stage
+def _target(p, amax):
+    """The real number that is rounded to a float scale (contract §3 and §4)."""
+    if p.arithmetic == TRANSFORMER_ENGINE:
+        target = smaller(amax * splat_real(np.float32(p.encode_over_max)), splat_real(np.float32(p.target)))
+    else:
+        target = amax / splat_real(np.float32(p.max)) / splat_real(np.float32(p.tensor_scale))
+    if p.scale_floor == FLOOR_MIN_NORMAL:
+        normal = splat_real(np.float32(p.scale_min_normal))
+        target = where_less(target, normal, normal, target)
+    return target
+
+
+@stage
+def _on_scale_grid(p, target):
+    """The target on the scale's grid: saturated, nearest even or upward."""
+    if p.scale_family == FLOAT32_SCALE:
+        return target
+    target = smaller(target, splat_real(np.float32(p.scale_max)))
+    lowest = splat_bits(np.uint32((p.scale_min_exponent + 127) << 23))
+    binade = larger(as_bits(target) & splat_bits(EXPONENT), lowest)
+    magnet = as_real(binade + splat_bits(np.uint32((23 - p.scale_mantissa) << 23)))
+    rounded = (target + magnet) - magnet
+    if p.scale_up:
+        step = as_real(binade - splat_bits(np.uint32(p.scale_mantissa << 23)))
+        rounded = where_less(rounded, target, rounded + step, rounded)
+    return rounded
+
+
+@stage
+def scale_code(p, scale, amax_bits):
+    """Code of a scale chosen by `choose_scales` (its bit pattern for binary32 scales)."""
+    if p.scale_family == FLOAT32_SCALE:
+        return bits_of(scale)
+    if p.scale_family == POWER_OF_TWO:
+        return np.uint32(0) if amax_bits == np.uint32(0) else bits_of(scale) >> np.uint32(23)
+    return magnitude_code(np.float64(scale), p.scale_mantissa, p.scale_min_exponent)

@@ -1,0 +1,184 @@
+"""Sixteen 32-bit lanes as values of numba functions, so that kernels read like arithmetic.
+
+The only file that knows LLVM. Two types: `Bits` (unsigned lanes) and `Reals` (binary32 lanes). LLVM splits the
+sixteen lanes on machines with narrower registers, so results are the same everywhere. Memory is addressed as
+(array, element index) of one-dimensional C-contiguous arrays, without bounds checks.
+"""
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.core.imputils import lower_builtin
+from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
+from numba.extending import models, register_model
+from numba.np.arrayobj import make_array
+
+from lowbit.kernels.cpu.jit import intrinsic
+
+LANES = 16
+I8, I16, I32 = ir.IntType(8), ir.IntType(16), ir.IntType(32)
+F16, F32 = ir.HalfType(), ir.FloatType()
+BITS, REALS = ir.VectorType(I32, LANES), ir.VectorType(F32, LANES)
+
+
+class BitsType(types.Type):
+    """Sixteen unsigned 32-bit lanes."""
+
+    def __init__(self) -> None:
+        super().__init__(name="Bits16")
+
+
+class RealsType(types.Type):
+    """Sixteen binary32 lanes."""
+
+    def __init__(self) -> None:
+        super().__init__(name="Reals16")
+
+
+Bits, Reals = BitsType(), RealsType()
+
+
+@register_model(BitsType)
+class _BitsModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, BITS)
+
+
+@register_model(RealsType)
+class _RealsModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, REALS)
+
+
+def _define_operator(function: Callable[..., Any], kind: types.Type, instruction: str) -> None:
+    """Give `function` (an operator) the meaning of one LLVM instruction on two vectors of `kind`."""
+
+    class Template(ConcreteTemplate):
+        cases = [signature(kind, kind, kind)]  # noqa: RUF012 (numba's protocol)
+
+    infer_global(function)(Template)  # pyright: ignore[reportOptionalCall]
+
+    @lower_builtin(function, kind, kind)
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return getattr(builder, instruction)(*args)
+
+
+for _function, _real, _bits in (
+    (operator.add, "fadd", "add"),
+    (operator.sub, "fsub", "sub"),
+    (operator.mul, "fmul", "mul"),
+    (operator.truediv, "fdiv", None),
+    (operator.and_, None, "and_"),
+    (operator.or_, None, "or_"),
+    (operator.rshift, None, "lshr"),
+    (operator.lshift, None, "shl"),
+):
+    if _real:
+        _define_operator(_function, Reals, _real)
+    if _bits:
+        _define_operator(_function, Bits, _bits)
+
+
+def constant(value: int, kind: Any = BITS) -> ir.Constant:
+    """The same constant in every lane."""
+    return ir.Constant(kind, [value] * kind.count)
+
+
+def shuffle(builder: Any, left: Any, right: Any, lanes: list[int]) -> Any:
+    """Lanes of two vectors in the given order."""
+    return builder.shuffle_vector(left, right, ir.Constant(ir.VectorType(I32, len(lanes)), lanes))
+
+
+def pointer(context: Any, builder: Any, kind: Any, array: Any, index: Any, target: Any) -> Any:
+    """Address of element `index` of an array, as a pointer to `target`."""
+    data = make_array(kind)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [index]), target.as_pointer())
+
+
+def _unary(result: Any, argument: Any, emit: Callable[[Any, Any], Any]) -> Any:
+    """An intrinsic of one vector or scalar."""
+
+    @intrinsic
+    def function(typing_context: Any, value: Any) -> Any:
+        return result(argument), lambda context, builder, sig, args: emit(builder, args[0])
+
+    return function
+
+
+def _splat(kind: Any) -> Callable[[Any, Any], Any]:
+    def emit(builder: Any, value: Any) -> Any:
+        first = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(I32, 0))
+        return shuffle(builder, first, first, [0] * LANES)
+
+    return emit
+
+
+def _largest_lane(builder: Any, value: Any) -> Any:
+    for width in (8, 4, 2, 1):
+        turned = shuffle(builder, value, value, [(lane + width) % LANES for lane in range(LANES)])
+        value = builder.select(builder.icmp_unsigned(">", value, turned), value, turned)
+    return builder.extract_element(value, ir.Constant(I32, 0))
+
+
+def _any_lane(builder: Any, value: Any) -> Any:
+    set_lanes = builder.icmp_unsigned("!=", value, constant(0))
+    return builder.icmp_unsigned("!=", builder.bitcast(set_lanes, I16), ir.Constant(I16, 0))
+
+
+splat_bits = _unary(Bits, types.uint32, _splat(BITS))
+splat_real = _unary(Reals, types.float32, _splat(REALS))
+as_real = _unary(Reals, Bits, lambda builder, value: builder.bitcast(value, REALS))
+as_bits = _unary(Bits, Reals, lambda builder, value: builder.bitcast(value, BITS))
+largest = _unary(types.uint32, Bits, _largest_lane)  #: largest lane
+any_set = _unary(types.boolean, Bits, _any_lane)  #: whether some lane is not zero
+real_of = _unary(types.float32, types.uint32, lambda builder, value: builder.bitcast(value, F32))
+bits_of = _unary(types.uint32, types.float32, lambda builder, value: builder.bitcast(value, I32))
+
+
+@intrinsic
+def larger(typing_context: Any, left: Any, right: Any) -> Any:
+    """Lane-wise unsigned maximum."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.select(builder.icmp_unsigned(">", *args), *args)
+
+    return Bits(Bits, Bits), emit
+
+
+@intrinsic
+def smaller(typing_context: Any, left: Any, right: Any) -> Any:
+    """Lane-wise minimum of reals; the right lane where either is NaN."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.select(builder.fcmp_ordered("<", *args), *args)
+
+    return Reals(Reals, Reals), emit
+
+
+@intrinsic
+def where_less(typing_context: Any, left: Any, right: Any, yes: Any, no: Any) -> Any:
+    """`yes` in the lanes where left < right (reals), else `no`; both are Bits or both Reals."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.select(builder.fcmp_ordered("<", args[0], args[1]), args[2], args[3])
+
+    return yes(Reals, Reals, yes, yes), emit
+
+
+@intrinsic
+def where_below(typing_context: Any, left: Any, right: Any, yes: Any, no: Any) -> Any:
+    """`yes` in the lanes where left < right (unsigned bits), else `no`; both are Bits or both Reals."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.select(builder.icmp_unsigned("<", args[0], args[1]), args[2], args[3])
+
+    return yes(Bits, Bits, yes, yes), emit
+
+
+ABSOLUTE = np.uint32(0x7FFFFFFF)
+SIGN = np.uint32(0x80000000)
+EXPONENT = np.uint32(0x7F800000)

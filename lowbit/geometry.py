@@ -1,0 +1,149 @@
+"""How a tensor in memory is cut into blocks: any axis, tile, row or whole tensor as one (outer, rows, columns) grid.
+
+Tensors whose elements fill memory without gaps, in whatever order of axes, are used in place; others are copied once.
+"""
+
+from dataclasses import dataclass
+from math import lcm, prod
+
+import numpy as np
+
+from lowbit.errors import ArgumentError, ShapeError
+from lowbit.formats.block import BlockFormat
+
+SEGMENT = 1024
+"""Columns that a kernel handles at a time: their scales and maxima stay in the first-level cache."""
+
+LONG = 4096
+"""Rows and tensors of more elements get their maxima in a pass of their own."""
+
+CAST_RUN = 64
+"""A plain cast has no blocks; runs of this many elements decide together between vector and exact path."""
+
+GRID = np.dtype(
+    [
+        ("outer", np.int64),
+        ("rows", np.int64),
+        ("columns", np.int64),
+        ("height", np.int64),  # rows of a block
+        ("width", np.int64),  # columns of a block
+        ("segment", np.int64),  # columns of a segment: whole blocks, or a part of one long block
+    ]
+)
+
+Axis = int | tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Blocks of a dense tensor. `record` is one GRID entry for the kernels; `items` counts their work items.
+
+    `long_run`: length of the blocks whose maxima need a pass of their own (rows, whole tensors), or 0.
+    """
+
+    record: np.ndarray
+    items: int
+    item_elements: int
+    long_run: int
+
+    @property
+    def blocks(self) -> tuple[int, int, int]:
+        """(outer, block rows, block columns): the shape of the block grid in memory order."""
+        grid = self.record[0]
+        return (
+            int(grid["outer"]),
+            -(-int(grid["rows"]) // int(grid["height"])),
+            -(-int(grid["columns"]) // int(grid["width"])),
+        )
+
+
+def memory_order(array: np.ndarray) -> tuple[int, ...] | None:
+    """Axes from slowest to fastest if the elements fill memory without gaps or overlap, else None."""
+    if array.flags.c_contiguous:
+        return tuple(range(array.ndim))
+    order = tuple(sorted(range(array.ndim), key=lambda axis: (-array.strides[axis], -array.shape[axis], axis)))
+    return order if array.transpose(order).flags.c_contiguous else None
+
+
+def normalized_axes(axis: Axis, ndim: int, fmt: BlockFormat) -> tuple[int, ...]:
+    """The axes that a format's blocks run along, as non-negative numbers: one, two for tiles, none for the tensor.
+
+    `axis=-1` means the last two axes for tiles. Raises ShapeError for axes that the tensor lacks, ArgumentError for
+    a pair where one axis is needed and the other way round.
+    """
+    block = fmt.block
+    if block is None or block.is_tensor:
+        _check_axes((axis,) if isinstance(axis, int) else axis, max(ndim, 1), fmt)
+        return ()
+    if block.is_tile:
+        axes = (-2, -1) if axis == -1 else axis
+        if not isinstance(axes, tuple) or len(axes) != 2:
+            raise ArgumentError(f"axis={axis!r}: {fmt} has tiles, give a pair of axes such as (-2, -1)")
+        return _check_axes(axes, ndim, fmt)
+    if not isinstance(axis, int):
+        raise ArgumentError(f"axis={axis!r}: {fmt} has blocks along one axis, give one integer")
+    return _check_axes((axis,), max(ndim, 1), fmt)
+
+
+def _check_axes(axes: tuple[int, ...], ndim: int, fmt: BlockFormat) -> tuple[int, ...]:
+    for axis in axes:
+        if not isinstance(axis, int) or not -ndim <= axis < ndim:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ShapeError(
+                f"axis {axis!r} of a tensor of {ndim} dimensions does not exist ({fmt}); allowed are "
+                f"{-ndim}..{ndim - 1}"
+            )
+    positive = tuple(axis % ndim for axis in axes)
+    if len(set(positive)) != len(positive):
+        raise ShapeError(f"axes {axes} name the same axis twice")
+    return positive
+
+
+def geometry(
+    shape: tuple[int, ...], axes: tuple[int, ...], fmt: BlockFormat, *, joined: bool = True
+) -> Geometry | None:
+    """The grid of a C-contiguous tensor of this shape (at least one dimension, not empty), axes by position.
+
+    `joined`: rows may be joined end to end where blocks allow it; packed codes forbid it when rows do not fill whole
+    bytes. None if a tile's axes are not the last two: the caller copies then.
+    """
+    block = fmt.block
+    elements = prod(shape)
+    if block is None or block.is_tensor:
+        columns = elements if joined else shape[-1]
+        rows = elements // columns
+        return _grid(1, rows, columns, *((1, CAST_RUN) if block is None else (rows, columns)))
+    if block.is_tile:
+        return _tile_grid(shape, axes, block.sizes)
+    (position,) = axes
+    length, size = shape[position], block.sizes[0]
+    run = min(length, size if size is not None else length)
+    outer, inner = prod(shape[:position]), prod(shape[position + 1 :])
+    if inner > 1:
+        return _grid(outer, length, inner, run, 1)
+    if joined and length % run == 0 and run <= LONG:
+        return _grid(1, 1, outer * length, 1, run)
+    return _grid(1, outer, length, 1, run)
+
+
+def _tile_grid(shape: tuple[int, ...], axes: tuple[int, ...], sizes: tuple[int | None, ...]) -> Geometry | None:
+    height, width = (int(size) for size in sizes if size is not None)
+    last = len(shape) - 1
+    if axes == (last, last - 1):
+        height, width = width, height
+    elif axes != (last - 1, last):
+        return None
+    rows, columns = shape[-2:]
+    return _grid(prod(shape[:-2]), rows, columns, min(height, rows), min(width, columns))
+
+
+def _grid(outer: int, rows: int, columns: int, height: int, width: int) -> Geometry:
+    long = width > LONG
+    if long:
+        segment = LONG
+    else:  # whole blocks, and whole bytes and vectors whatever the code width
+        unit = lcm(width, 16)
+        segment = unit * max(1, SEGMENT // unit)
+    record = np.zeros(1, dtype=GRID)
+    record[0] = (outer, rows, columns, height, width, segment)
+    items = outer * -(-rows // height) * -(-columns // segment)
+    return Geometry(record, items, min(rows, height) * min(columns, segment), height * width if long else 0)

@@ -1,0 +1,307 @@
+"""From a format to a kernel plan: plain numbers and small arrays, the only thing kernels know of a format.
+
+A plan is one record of `PLAN`. Its second half belongs to the tensor at hand (the second scale level, contract §4) and
+is filled per call by `with_tensor_level`; formats without that level use the cached plan as it is.
+
+Regular grids (floats with mantissa bits, integers) are numbers: an integer grid is a float grid with a single binade.
+Irregular grids (codebooks, floats without mantissa) are a table of sorted values and their codes. Limits: grids of more
+than 2^19 codes, vector codebooks and entropy coding are not described by a plan.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import copysign, frexp, inf, isfinite, isnan, ldexp, nan
+
+import numpy as np
+
+from lowbit.errors import ArgumentError
+from lowbit.formats.block import BlockFormat
+from lowbit.formats.floats import FloatElement, Specials
+from lowbit.formats.grids import Codebook, Element, IntElement
+from lowbit.formats.rounding import Arithmetic, Overflow, ScaleFloor, ScaleRule
+
+FLT_MAX = float(np.finfo(np.float32).max)
+
+NO_SCALE, POWER_OF_TWO, FLOAT_SCALE, FLOAT32_SCALE = range(4)
+"""Scale families."""
+
+SCALAR, ROUND_REALS, ROUND_BITS = range(3)
+"""How the vector path rounds elements: not at all, by real arithmetic, or by dropping mantissa bits."""
+
+INFINITY_BITS = 0x7F800000
+
+DIVIDE, TRANSFORMER_ENGINE, TORCHAO = range(3)
+"""Orders of operations, as kernels see them."""
+
+FLOOR_ZERO, FLOOR_ONE, FLOOR_MIN_NORMAL = range(3)
+"""Zero policies of float scales, as kernels see them."""
+
+_ARITHMETIC = {
+    Arithmetic.DIVIDE: DIVIDE,
+    Arithmetic.TRANSFORMER_ENGINE: TRANSFORMER_ENGINE,
+    Arithmetic.TORCHAO: TORCHAO,
+}
+_SCALE_FLOOR = {
+    ScaleFloor.ZERO: FLOOR_ZERO,
+    ScaleFloor.ONE: FLOOR_ONE,
+    ScaleFloor.MIN_NORMAL: FLOOR_MIN_NORMAL,
+}
+
+PLAN = np.dtype(
+    [
+        # element grid: magnitudes n * 2^(exponent - mantissa) with exponent >= min_exponent
+        ("table", np.int32),  # 1: an irregular grid, given by the plan's tables
+        ("mantissa", np.int32),
+        ("min_exponent", np.int32),
+        ("max", np.float64),  # largest magnitude a block maximum maps to; also where magnitudes clamp
+        ("min", np.float64),  # most negative value: -max, -(max + step) for asymmetric integers, 0 if unsigned
+        ("overflow", np.float64),  # what a magnitude beyond max becomes: max, inf or nan
+        # element codes
+        ("bits", np.int32),
+        ("twos_complement", np.int32),
+        ("negative_zero", np.int32),
+        ("overflow_code", np.uint32),
+        ("infinity_code", np.uint32),  # code of a +infinity that a plain cast meets
+        ("infinity", np.float64),  # and its value
+        ("nan_code", np.uint32),
+        # block scale
+        ("scale_family", np.int32),
+        ("scale_increment", np.uint32),  # added to amax's bits before the exponent is read: the four e8m0 rules
+        ("element_exponent", np.int32),  # Emax
+        ("scale_mantissa", np.int32),
+        ("scale_min_exponent", np.int32),
+        ("scale_max", np.float64),
+        ("scale_min_normal", np.float64),
+        ("scale_up", np.int32),  # 1: rule ceil
+        ("scale_floor", np.int32),
+        ("scale_nan_code", np.uint32),
+        ("arithmetic", np.int32),
+        # when the vector path is exact (see `_vector_bounds`)
+        ("vector", np.int32),
+        ("amax_low", np.uint32),
+        ("amax_high", np.uint32),
+        # second level, binary32 values
+        ("tensor_scale", np.float64),  # t
+        ("inverse_tensor_scale", np.float64),  # fl(1 / t), torchao's arithmetic
+        ("encode_over_max", np.float64),  # fl(g * fl(1 / M))
+        ("inverse_encode", np.float64),  # fl(1 / g)
+        ("target", np.float64),  # S
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KernelPlan:
+    """What kernels read: `record` is one PLAN entry, `values` and `codes` the table of an irregular grid (or empty)."""
+
+    record: np.ndarray
+    values: np.ndarray
+    codes: np.ndarray
+
+
+@lru_cache(maxsize=512)
+def plan_for(fmt: BlockFormat) -> KernelPlan:
+    """The plan of a format, without a second level. Cached: a format is lowered once in a process."""
+    record = np.zeros(1, dtype=PLAN)
+    _lower_element(record, fmt)
+    if fmt.scale is not None:
+        _lower_scale(record, fmt)
+    _fill_level(record, 1.0, 1.0)
+    _vector_bounds(record, fmt)
+    record.flags.writeable = False
+    values, codes = _table(fmt.element)
+    return KernelPlan(record, values, codes)
+
+
+@lru_cache(maxsize=128)
+def decoded_bits(element: Element) -> np.ndarray:
+    """Binary32 bits of the value of every code (at most 19 bits wide)."""
+    codes = np.arange(1 << element.bits, dtype=np.uint32)
+    if isinstance(element, FloatElement) and (element.exponent_bits, element.bias) == (8, 127) and element.signed:
+        bits = codes << np.uint32(23 - element.mantissa_bits)  # the upper part of binary32
+        return np.where((bits & 0x7FFFFFFF) > INFINITY_BITS, np.uint32(0x7FC00000), bits)
+    return np.array([float_to_bits(element.decode(int(code))) for code in codes], np.uint32)
+
+
+def with_tensor_level(plan: KernelPlan, fmt: BlockFormat, amax: float | None, scale: float | None) -> KernelPlan:
+    """The plan with the second level of contract §4 for a tensor of this amax, or with this static tensor scale.
+
+    Raises ArgumentError for a negative or NaN amax, and for a scale that is not positive and finite.
+    """
+    if fmt.tensor_target is None:
+        return plan
+    target, largest = float(fmt.tensor_target), fmt.element.max
+    tensor_scale, encode = tensor_level(target, largest, amax, scale)
+    record = plan.record.copy()
+    _fill_level(record, tensor_scale, encode)
+    record["encode_over_max"] = binary32(encode * binary32(1 / largest))
+    record["target"] = target
+    if not 2.0**-60 <= tensor_scale <= 2.0**60:
+        record["vector"] = SCALAR
+    return KernelPlan(record, plan.values, plan.codes)
+
+
+def tensor_level(target: float, largest: float, amax: float | None, scale: float | None) -> tuple[float, float]:
+    """(decode scale t, encode scale g) of contract §4, in binary32 arithmetic."""
+    if scale is not None:
+        if not (isfinite(scale) and scale > 0):
+            raise ArgumentError(f"tensor_scale={scale!r} must be a positive finite number")
+        return scale, min(quotient(1.0, scale), FLT_MAX)
+    if amax is None or isnan(amax) or amax < 0 or amax == inf:
+        raise ArgumentError(f"tensor_amax={amax!r} must be a finite number that is not negative")
+    product = binary32(target * largest)
+    encode = quotient(product, amax)
+    if encode > FLT_MAX:
+        return quotient(1.0, FLT_MAX), FLT_MAX
+    return quotient(amax, product), encode
+
+
+def binary32(value: float) -> float:
+    """`value` rounded once to binary32, nearest even, with subnormals: also where the process flushes them to zero."""
+    if value == 0 or not isfinite(value):
+        return value
+    _, exponent = frexp(value)
+    quantum = max(exponent - 24, -149)
+    rounded = ldexp(round(ldexp(value, -quantum)), quantum)
+    return rounded if abs(rounded) <= FLT_MAX else inf if rounded > 0 else -inf
+
+
+def bits_to_float(bits: int) -> float:
+    """The value of the bits of a finite binary32 magnitude, whatever mode the processor is in."""
+    exponent, fraction = bits >> 23, bits & 0x7FFFFF
+    return ldexp(fraction, -149) if exponent == 0 else ldexp(fraction | 0x800000, exponent - 150)
+
+
+def float_to_bits(value: float) -> int:
+    """Bits of the binary32 number nearest to `value` (one quiet NaN), whatever mode the processor is in."""
+    if isnan(value):
+        return 0x7FC00000
+    magnitude = abs(binary32(value))
+    sign = 0x80000000 if copysign(1.0, value) < 0 else 0
+    if magnitude == inf or magnitude == 0:
+        return sign | (INFINITY_BITS if magnitude else 0)
+    exponent = max(frexp(magnitude)[1] - 24, -149)
+    significand = int(ldexp(magnitude, -exponent))
+    return sign | (significand + ((exponent + 149) << 23))
+
+
+def quotient(numerator: float, denominator: float) -> float:
+    """The binary32 quotient; infinity for a zero denominator."""
+    return binary32(numerator / denominator) if denominator else inf
+
+
+def _fill_level(record: np.ndarray, tensor_scale: float, encode: float) -> None:
+    record["tensor_scale"] = tensor_scale
+    record["inverse_tensor_scale"] = quotient(1.0, tensor_scale)
+    record["inverse_encode"] = quotient(1.0, encode)
+
+
+def _lower_element(record: np.ndarray, fmt: BlockFormat) -> None:
+    element = fmt.element
+    record["bits"] = element.bits
+    record["max"] = element.max
+    record["min"] = -element.max if element.signed else 0.0
+    record["negative_zero"] = element.has_negative_zero
+    record["table"] = not _is_regular(element)
+    match element:
+        case FloatElement():
+            record["mantissa"], record["min_exponent"] = element.mantissa_bits, element.min_exponent
+        case IntElement():  # all magnitudes below 2^(min_exponent + 1): a single binade of steps 2^-fraction_bits
+            mantissa = element.bits - 1 - int(element.signed)
+            record["mantissa"], record["min_exponent"] = mantissa, mantissa - element.fraction_bits
+            record["twos_complement"] = 1
+            record["min"] = float(element.min_integer) * element.min_positive
+        case Codebook():
+            record["min"] = float(element.entries[0])
+    record["nan_code"] = element.nan_code or 0
+    record["infinity"], record["infinity_code"] = element.max, element.max_code
+    record["overflow"], record["overflow_code"] = element.max, element.max_code
+    if fmt.overflow is Overflow.INF_NAN:
+        value, code = (inf, element.inf_code) if element.inf_code is not None else (nan, element.nan_code)
+        record["infinity"], record["infinity_code"] = value, code
+        record["overflow"], record["overflow_code"] = value, code
+
+
+def _lower_scale(record: np.ndarray, fmt: BlockFormat) -> None:
+    scale, element = fmt.scale, fmt.element
+    assert scale is not None and fmt.arithmetic is not None and fmt.scale_floor is not None
+    record["arithmetic"] = _ARITHMETIC[fmt.arithmetic]
+    record["scale_floor"] = _SCALE_FLOOR[fmt.scale_floor]
+    record["scale_nan_code"] = scale.nan_code or 0
+    record["scale_mantissa"], record["scale_min_exponent"] = scale.mantissa_bits, scale.min_exponent
+    record["scale_max"], record["scale_min_normal"] = scale.max, scale.min_normal
+    record["element_exponent"] = element.max_exponent
+    if fmt.is_power_of_two_scale:
+        record["scale_family"] = POWER_OF_TWO
+        record["scale_increment"] = _scale_increment(fmt)
+    else:
+        record["scale_family"] = FLOAT32_SCALE if fmt.is_float32_scale else FLOAT_SCALE
+        record["scale_up"] = fmt.scale_rule is ScaleRule.CEIL
+
+
+def _scale_increment(fmt: BlockFormat) -> int:
+    """What is added to amax's significand (24 bits, units of its last place) before its exponent is read.
+
+    floor: nothing. even: half a unit of the element's last mantissa place. ceil: all but one unit, so that everything
+    but an exact power moves up. rceil: the same relative to M's significand, so that amax / M decides.
+    """
+    match fmt.scale_rule:
+        case ScaleRule.EVEN:
+            assert isinstance(fmt.element, FloatElement)
+            return 1 << (22 - fmt.element.mantissa_bits)
+        case ScaleRule.CEIL:
+            return (1 << 23) - 1
+        case ScaleRule.RCEIL:
+            fraction = fmt.element.max_fraction / 2**fmt.element.max_exponent - 1
+            return (1 << 23) - 1 - int(fraction * 2**23)
+        case _:
+            return 0
+
+
+def _vector_bounds(record: np.ndarray, fmt: BlockFormat) -> None:
+    """Whether, and for which block maxima, the vector path is exact; all others take the scalar path.
+
+    Inside the bounds no intermediate result is subnormal or overflows, so flush-to-zero cannot change a bit: scales
+    stay normal, x / scale can only be subnormal where it rounds to zero anyway, and products with the smallest element
+    stay normal. Zero blocks are always inside.
+    """
+    element, scale = fmt.element, fmt.scale
+    low, high = (127 - 60) << 23, (127 + 60) << 23
+    if _has_binary32_exponents(fmt):
+        record["vector"], low, high = ROUND_BITS, 1, INFINITY_BITS
+    elif _is_regular(element) and element.signed and _in_range(element, 2.0**-24):
+        symmetric = not (isinstance(element, IntElement) and element.asymmetric)
+        fits = scale is None or fmt.is_power_of_two_scale or fmt.is_float32_scale or _in_range(scale, 2.0**-40)
+        record["vector"] = ROUND_REALS if symmetric and fits else SCALAR
+    if fmt.is_power_of_two_scale:  # shared exponents -80..100
+        low = (127 + max(element.max_exponent - 80, -100)) << 23
+        high = (127 + min(element.max_exponent + 100, 120)) << 23
+    record["amax_low"], record["amax_high"] = low, high
+
+
+def _in_range(element: Element, smallest: float) -> bool:
+    return element.min_positive >= smallest and element.max <= 2.0**40
+
+
+def _has_binary32_exponents(fmt: BlockFormat) -> bool:
+    """Whether the format is a cast that only drops mantissa bits: bf16 and tf32, overflowing to infinity."""
+    element = fmt.element
+    return (
+        fmt.scale is None
+        and isinstance(element, FloatElement)
+        and (element.exponent_bits, element.bias, element.specials) == (8, 127, Specials.IEEE)
+        and element.mantissa_bits > 0
+        and fmt.overflow is Overflow.INF_NAN
+    )
+
+
+def _is_regular(element: Element) -> bool:
+    """Whether exponent arithmetic rounds to this grid: a float without mantissa bits breaks ties by its exponent."""
+    return isinstance(element, IntElement) or (isinstance(element, FloatElement) and element.mantissa_bits > 0)
+
+
+def _table(element: Element) -> tuple[np.ndarray, np.ndarray]:
+    if _is_regular(element):
+        return np.zeros(0, np.float64), np.zeros(0, np.uint32)
+    values = element.values()
+    return np.array(values, np.float64), np.array([element.encode(value) for value in values], np.uint32)

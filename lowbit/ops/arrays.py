@@ -1,0 +1,77 @@
+"""What users hand over, as the engine wants it: numpy arrays or torch tensors and the kind of their elements.
+
+A framework is a frozen record of three functions; torch is looked at only if the program has imported it.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lowbit.errors import DtypeError
+from lowbit.ops.engine import Kind
+
+KINDS: tuple[Kind, ...] = ("float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True, slots=True)
+class Framework:
+    """How arrays of one library become the engine's, and back.
+
+    unwrap(array) -> (numpy view of its memory, kind); wrap(numpy array, kind or None for codes) -> array;
+    kind_of(dtype) -> kind.
+    """
+
+    name: str
+    unwrap: Callable[[Any], tuple[np.ndarray, Kind]]
+    wrap: Callable[..., Any]
+    kind_of: Callable[[Any], Kind]
+
+
+def framework_of(x: Any) -> Framework:
+    """The framework of an array; DtypeError for anything that is neither a numpy array nor a torch tensor."""
+    if isinstance(x, np.ndarray):
+        return NUMPY
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(x, torch.Tensor):
+        from lowbit.ops.torch_arrays import TORCH
+
+        return TORCH
+    raise DtypeError(
+        f"input is a {type(x).__name__}; give a numpy array or a torch tensor of float32, bfloat16 or float16"
+    )
+
+
+def _unwrap(x: np.ndarray) -> tuple[np.ndarray, Kind]:
+    kind = _kind_of(x.dtype)
+    if not x.dtype.isnative:
+        raise DtypeError(
+            f"input is {x.dtype.str}, not in this machine's byte order; use x.astype(x.dtype.newbyteorder('='))"
+        )
+    return (x.view(np.uint16) if kind == "bfloat16" else x), kind
+
+
+def _wrap(array: np.ndarray, kind: Kind | None = None) -> np.ndarray:
+    if kind != "bfloat16":
+        return array
+    import ml_dtypes  # whoever holds a numpy bfloat16 array has it
+
+    return array.view(ml_dtypes.bfloat16)
+
+
+def _kind_of(dtype: Any) -> Kind:
+    try:
+        name = np.dtype(dtype).name
+    except TypeError:
+        name = str(dtype)
+    for kind in KINDS:
+        if name == kind:
+            return kind
+    if name == "float64":
+        raise DtypeError("input is float64, which is not rounded silently; use x.astype(np.float32)")
+    raise DtypeError(f"dtype {name} is not quantized; allowed are float32, float16 and ml_dtypes.bfloat16")
+
+
+NUMPY = Framework("numpy", _unwrap, _wrap, _kind_of)

@@ -1,0 +1,71 @@
+"""Tensors as the kernels see them: C-contiguous memory, axes in memory order, results allocated alike."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lowbit.errors import ArgumentError, DtypeError, ShapeError
+from lowbit.formats.block import BlockFormat
+from lowbit.geometry import memory_order
+
+ALIGNMENT = 64
+"""Results start on a cache line, so that streaming stores never straddle two."""
+
+
+@dataclass(frozen=True, slots=True)
+class DenseView:
+    """`array` is C-contiguous and equals x.transpose(order); `axes` are the block axes' positions in it."""
+
+    array: np.ndarray
+    order: tuple[int, ...]
+    axes: tuple[int, ...]
+
+    @property
+    def inverse(self) -> tuple[int, ...]:
+        """The permutation that leads back to x's order of axes."""
+        return tuple(self.order.index(axis) for axis in range(len(self.order)))
+
+
+def dense_view(x: np.ndarray, axes: tuple[int, ...], fmt: BlockFormat, *, axis_last: bool = False) -> DenseView:
+    """x in memory order without a copy where it fills memory without gaps, else copied to C order.
+
+    Tiles need their axes last in memory, and packed codes (`axis_last`) the quantization axis: x is copied to that order
+    where it is not.
+    """
+    if not x.ndim:
+        return DenseView(np.ascontiguousarray(x).reshape(1), (), axes)
+    order = None if axis_last else memory_order(x)
+    if order is None or (len(axes) == 2 and set(order[-2:]) != set(axes)):
+        wanted = axes if axis_last or len(axes) == 2 else ()
+        order = (*(axis for axis in range(x.ndim) if axis not in wanted), *wanted)
+    array = np.ascontiguousarray(x.transpose(order))
+    return DenseView(array, order, tuple(order.index(axis) for axis in axes))
+
+
+def new_array(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Uninitialized C-contiguous memory that starts on a cache line."""
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    raw = np.empty(size + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + size].view(dtype).reshape(shape)
+
+
+def check_out(out: np.ndarray, x: np.ndarray) -> None:
+    """`out` must have x's shape and dtype, be writable, and not overlap x in part (x itself is allowed)."""
+    if out.shape != x.shape:
+        raise ShapeError(f"out has shape {out.shape}, the input {x.shape}; give an array of the input's shape")
+    if out.dtype != x.dtype:
+        raise DtypeError(f"out is {out.dtype}, the input {x.dtype}; give an array of the input's dtype")
+    if not out.flags.writeable:
+        raise ArgumentError("out is read-only; give a writable array")
+    same = out.ctypes.data == x.ctypes.data and out.strides == x.strides
+    if not same and x.size and np.may_share_memory(out, x) and _shares_memory(out, x):
+        raise ArgumentError("out overlaps the input in part; give the input itself or separate memory")
+
+
+def _shares_memory(out: np.ndarray, x: np.ndarray) -> bool:
+    """Whether two arrays have an element in common; undecided cases count as overlap."""
+    try:
+        return np.shares_memory(out, x, max_work=10_000)  # pyright: ignore[reportArgumentType]
+    except np.exceptions.TooHardError:
+        return True

@@ -1,0 +1,193 @@
+"""The numpy-level engine: check, lower, lay out, and run kernels over a tensor's memory.
+
+bfloat16 tensors arrive as uint16 bit patterns with `kind="bfloat16"`. Everything above (numpy front, torch operators,
+QTensor) comes through here, so that every path computes the same bits.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+
+from lowbit import backends
+from lowbit.errors import ArgumentError, NonfiniteError, UnsupportedError
+from lowbit.formats.block import BlockFormat
+from lowbit.formats.rounding import Rounding, enum_member
+from lowbit.geometry import Axis, Geometry, geometry, normalized_axes
+from lowbit.lowering import INFINITY_BITS, KernelPlan, bits_to_float, float_to_bits, plan_for, with_tensor_level
+from lowbit.ops.dense import check_out, dense_view, new_array
+
+Kind = Literal["float32", "bfloat16", "float16"]
+"""What the elements of an array are; bfloat16 lies in uint16 arrays."""
+
+GRAIN_ELEMENTS = 1 << 16
+"""Fewest elements for which another thread is worth waking."""
+
+STREAM_BYTES = 1 << 22
+"""Results from this size on are written past the caches: they would not stay there anyway."""
+
+NO_AMAXES = np.zeros(0, np.uint32)
+
+
+def qdq(
+    x: np.ndarray,
+    kind: Kind,
+    fmt: BlockFormat,
+    *,
+    axis: Axis = -1,
+    rounding: str = Rounding.NEAREST_EVEN,
+    tensor_amax: float | None = None,
+    tensor_scale: float | None = None,
+    nonfinite: str | None = None,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Fake-quantize an array of any strides; see `lowbit.qdq` for the meaning of the arguments.
+
+    A new result keeps x's memory order where x fills memory without gaps and is C-contiguous otherwise.
+    """
+    check_rounding(rounding, fmt)
+    check_tensor_arguments(fmt, tensor_amax, tensor_scale)
+    if out is not None:
+        check_out(out, x)
+    view = dense_view(x, normalized_axes(axis, x.ndim, fmt), fmt)
+    target = None if out is None or not x.ndim else out.transpose(view.order)
+    if target is None or not target.flags.c_contiguous:
+        target = new_array(view.array.shape, x.dtype)
+    if x.size:
+        flat = kernel_view(view.array, kind)
+        refuse_nonfinite(flat, kind, fmt, nonfinite, x)
+        layout = geometry(view.array.shape, view.axes, fmt)
+        assert layout is not None
+        plan, given = prepare(flat, fmt, layout, tensor_amax, tensor_scale)
+        _run_qdq(flat, kernel_view(target, kind), plan, layout, given)
+    result = target.reshape(tuple(x.shape[axis] for axis in view.order)).transpose(view.inverse)
+    if out is None:
+        return result
+    if not np.may_share_memory(target, out):
+        np.copyto(out, result)
+    return out
+
+
+def kernel_view(array: np.ndarray, kind: Kind) -> np.ndarray:
+    """A C-contiguous array as kernels take it: one-dimensional, float16 as int16 bit patterns."""
+    flat = array.reshape(-1)
+    return flat.view(np.int16) if kind == "float16" else flat
+
+
+def _run_qdq(flat: np.ndarray, target: np.ndarray, plan: KernelPlan, layout: Geometry, given: np.ndarray) -> None:
+    kernels = backends.load()
+    columns = int(layout.record[0]["columns"])
+    aligned = target.ctypes.data % 16 == 0 and columns * target.itemsize % 16 == 0
+    stream = aligned and target.nbytes >= STREAM_BYTES and target.ctypes.data != flat.ctypes.data
+
+    def work(first: int, last: int) -> None:
+        kernels.qdq_items(flat, target, plan.record, plan.values, plan.codes, layout.record, given, stream, first, last)
+
+    run(work, layout)
+
+
+def run(work: Callable[[int, int], None], layout: Geometry) -> None:
+    """Run work(first, last) over a geometry's items, on as many threads as are worth it."""
+    backends.load().run_ranges(work, layout.items, grain=max(1, GRAIN_ELEMENTS // layout.item_elements))
+
+
+def prepare(
+    flat: np.ndarray,
+    fmt: BlockFormat,
+    layout: Geometry,
+    tensor_amax: float | None,
+    tensor_scale: float | None,
+) -> tuple[KernelPlan, np.ndarray]:
+    """The plan with its second level, and the maxima of blocks too long for the fused pass (bits; often empty)."""
+    plan = plan_for(fmt)
+    if fmt.tensor_target is not None:
+        if tensor_amax is None and tensor_scale is None:
+            tensor_amax = finite_amax(flat)
+        plan = with_tensor_level(plan, fmt, tensor_amax, tensor_scale)
+    if fmt.block is not None and fmt.block.is_tensor:
+        found = whole_amax(flat)
+        if tensor_amax is not None and int(found[0]) < INFINITY_BITS:
+            found[0] = float_to_bits(tensor_amax)
+        return plan, found
+    return plan, _long_amaxes(flat, layout) if layout.long_run else NO_AMAXES
+
+
+def _long_amaxes(flat: np.ndarray, layout: Geometry) -> np.ndarray:
+    kernels = backends.load()
+    runs = flat.size // layout.long_run
+    if runs == 1:
+        return whole_amax(flat)
+    amaxes = np.zeros(runs, np.uint32)
+    kernels.run_ranges(
+        lambda first, last: kernels.long_block_amaxes(flat, layout.long_run, amaxes, first, last),
+        runs,
+        grain=max(1, GRAIN_ELEMENTS // layout.long_run),
+    )
+    return amaxes
+
+
+def finite_amax(flat: np.ndarray) -> float:
+    """Largest finite magnitude of a one-dimensional array, 0.0 if there is none (A of contract §4 and §8)."""
+    kernels = backends.load()
+    bits = _reduced(flat, lambda start, stop, out, slot: kernels.finite_amax(flat, start, stop, out, slot))
+    return bits_to_float(int(bits[0]))
+
+
+def whole_amax(flat: np.ndarray) -> np.ndarray:
+    """Bits of the largest magnitude of a one-dimensional array, NaN and infinity included, as an array of one."""
+    kernels = backends.load()
+    return _reduced(flat, lambda start, stop, out, slot: kernels.run_amax_range(flat, start, stop, out, slot))
+
+
+def _reduced(flat: np.ndarray, reduce: Callable[[int, int, np.ndarray, int], Any]) -> np.ndarray:
+    """Maximum over pieces that threads reduce on their own: an unsigned maximum does not depend on the split."""
+    pieces = max(1, flat.size // GRAIN_ELEMENTS)
+    bounds = [flat.size * piece // pieces for piece in range(pieces + 1)]
+    partial = np.zeros(pieces, np.uint32)
+
+    def work(first: int, last: int) -> None:
+        for piece in range(first, last):
+            reduce(bounds[piece], bounds[piece + 1], partial, piece)
+
+    backends.load().run_ranges(work, pieces, grain=1)
+    return partial.max(keepdims=True)
+
+
+def check_rounding(rounding: str, fmt: BlockFormat) -> None:
+    """ArgumentError for an unknown rounding; UnsupportedError for those that only the oracle has."""
+    mode = enum_member(Rounding, rounding, "rounding")
+    if mode is not Rounding.NEAREST_EVEN:
+        raise UnsupportedError(
+            f"rounding={mode.value!r} with {fmt}: the kernels round to nearest_even; "
+            "lowbit.reference.qdq does every mode, exactly and slowly"
+        )
+
+
+def check_tensor_arguments(fmt: BlockFormat, tensor_amax: float | None, tensor_scale: float | None) -> None:
+    """ArgumentError for tensor arguments that contradict each other or that the format would ignore."""
+    if tensor_amax is not None and tensor_scale is not None:
+        raise ArgumentError("tensor_amax and tensor_scale exclude each other; give one")
+    whole = fmt.block is not None and fmt.block.is_tensor
+    if tensor_scale is not None and fmt.tensor_target is None:
+        raise ArgumentError(f"tensor_scale={tensor_scale!r}: {fmt} has no tensor scale; add /ts to the format")
+    if tensor_amax is None:
+        return
+    if fmt.tensor_target is None and not whole:
+        raise ArgumentError(f"tensor_amax={tensor_amax!r}: {fmt} has no tensor-wide scale; leave it out or add /ts")
+    if not 0 <= tensor_amax < float("inf"):
+        raise ArgumentError(f"tensor_amax={tensor_amax!r} must be a finite number that is not negative")
+
+
+def refuse_nonfinite(flat: np.ndarray, kind: Kind, fmt: BlockFormat, nonfinite: str | None, x: np.ndarray) -> None:
+    """NonfiniteError with the first position, where asked for or where the format cannot hold a NaN (contract §8)."""
+    if nonfinite not in (None, "propagate", "raise"):
+        raise ArgumentError(f"nonfinite={nonfinite!r} is not known; choose propagate or raise")
+    if nonfinite == "propagate" and not fmt.has_nan:
+        raise ArgumentError(f"nonfinite='propagate': {fmt} has no NaN to hold them; use 'raise'")
+    if (nonfinite == "raise" or not fmt.has_nan) and int(whole_amax(flat)[0]) >= INFINITY_BITS:
+        bad = ~np.isfinite(x) if kind != "bfloat16" else (x & 0x7F80) == 0x7F80
+        position = tuple(int(index[0]) for index in np.nonzero(bad))
+        raise NonfiniteError(
+            f"{int(bad.sum())} NaN or infinite values, the first at {position}; "
+            f"remove them, or use a format and nonfinite='propagate' that keep them ({fmt})"
+        )

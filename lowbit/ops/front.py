@@ -1,0 +1,149 @@
+"""The public functions on arrays: `quantize`, `dequantize`, `qdq` and the number of threads.
+
+Light: numba and torch are imported when the first kernel or tensor needs them.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from lowbit.errors import ArgumentError
+from lowbit.formats import BlockFormat, Rounding
+from lowbit.formats import format as find_format
+from lowbit.geometry import Axis, normalized_axes
+from lowbit.ops import arrays, engine, storage
+from lowbit.ops.qtensor import QTensor
+
+
+def qdq(
+    x: Any,
+    fmt: str | BlockFormat,
+    *,
+    axis: Axis = -1,
+    rounding: str | Rounding = Rounding.NEAREST_EVEN,
+    tensor_amax: float | None = None,
+    tensor_scale: float | None = None,
+    nonfinite: str | None = None,
+    out: Any = None,
+) -> Any:
+    """Fake-quantize: the values that `x` has after storage in `fmt`, in one fused pass.
+
+    x: numpy array (float32, float16, ml_dtypes.bfloat16) or torch tensor (float32, bfloat16, float16; CPU) of any shape
+    and strides. Returns the same kind of array, shape and dtype; equals `quantize(x, ...).dequantize()` bit for bit.
+
+    axis: the axis that blocks run along; for tiles a pair, -1 means the last two; no matter for whole-tensor blocks and
+    plain casts. The last block of an axis may be shorter. rounding: nearest_even (the other modes are in
+    `lowbit.reference`). tensor_amax: the amax of the whole tensor where x is a piece of it; tensor_scale: a static
+    decode scale; both only for formats with a tensor-wide scale. out: receives the result; may be x itself.
+
+    A block with NaN or infinity becomes NaN and does not enter the tensor amax; in a plain cast NaN stays NaN and
+    infinity saturates or stays, as the format's overflow says. `nonfinite="raise"` refuses them with their first
+    position, and formats without any NaN always do. -0 keeps its sign where the element has -0; blocks of zeros and
+    empty tensors are fine. For torch tensors the gradient passes straight through.
+
+    Raises DtypeError, ShapeError, FormatError, ArgumentError, UnsupportedError or NonfiniteError.
+    Source: the numerical contract (docs/numerics.md), §2-§5, §7, §8.
+
+    >>> import numpy as np, lowbit as lb
+    >>> lb.qdq(np.array([0.1, 1.3, -2.6, 5.0], np.float32), "mxfp4")
+    array([ 0. ,  1.5, -3. ,  4. ], dtype=float32)
+    """
+    if not isinstance(x, np.ndarray):
+        arrays.framework_of(x)
+        from lowbit.ops import torch_ops
+
+        return torch_ops.qdq(
+            x,
+            fmt,
+            axis=axis,
+            rounding=rounding,
+            tensor_amax=tensor_amax,
+            tensor_scale=tensor_scale,
+            nonfinite=nonfinite,
+            out=out,
+        )
+    source, kind = arrays.NUMPY.unwrap(x)
+    target = None if out is None else arrays.NUMPY.unwrap(out)[0]
+    result = engine.qdq(
+        source,
+        kind,
+        find_format(fmt),
+        axis=axis,
+        rounding=rounding,
+        tensor_amax=_number(tensor_amax, "tensor_amax"),
+        tensor_scale=_number(tensor_scale, "tensor_scale"),
+        nonfinite=nonfinite,
+        out=target,
+    )
+    return result.view(x.dtype) if out is None else out
+
+
+def quantize(
+    x: Any,
+    fmt: str | BlockFormat,
+    *,
+    axis: Axis = -1,
+    rounding: str | Rounding = Rounding.NEAREST_EVEN,
+    tensor_amax: float | None = None,
+    tensor_scale: float | None = None,
+    nonfinite: str | None = None,
+) -> QTensor:
+    """Packed codes and scales of `x` in `fmt`. Arguments, special values and errors as for `qdq`.
+
+    >>> import numpy as np, lowbit as lb
+    >>> q = lb.quantize(np.array([0.1, 1.3, -2.6, 5.0], np.float32), "mxfp4")
+    >>> q.codes, q.scales, q.packed
+    (array([ 0,  3, 13,  6], dtype=uint8), array([127], dtype=uint8), array([48, 109], dtype=uint8))
+    """
+    framework, found = arrays.framework_of(x), find_format(fmt)
+    array, kind = framework.unwrap(x)
+    tensor_amax, tensor_scale = _number(tensor_amax, "tensor_amax"), _number(tensor_scale, "tensor_scale")
+    stored = storage.quantize(
+        array,
+        kind,
+        found,
+        axis=axis,
+        rounding=rounding,
+        tensor_amax=tensor_amax,
+        tensor_scale=tensor_scale,
+        nonfinite=nonfinite,
+    )
+    return QTensor(
+        format=found,
+        shape=tuple(array.shape),
+        axis=axis,
+        axes=normalized_axes(axis, array.ndim, found),
+        kind=kind,
+        framework=framework,
+        stored=stored,
+        tensor_amax=tensor_amax,
+    )
+
+
+def dequantize(q: QTensor, dtype: Any = None, out: Any = None) -> Any:
+    """The values of a quantized tensor: `q.dequantize(dtype, out)`."""
+    return q.dequantize(dtype, out)
+
+
+def set_num_threads(count: int) -> None:
+    """Let kernels use at most `count` threads in this process. Results never depend on it. ArgumentError below 1."""
+    from lowbit.kernels.cpu import scheduler
+
+    scheduler.set_num_threads(count)
+
+
+def get_num_threads() -> int:
+    """How many threads kernels may use; by default the cores that this process may run on."""
+    from lowbit.kernels.cpu import scheduler
+
+    return scheduler.get_num_threads()
+
+
+def _number(value: Any, name: str) -> float | None:
+    """A tensor argument as a float: numbers, numpy scalars and tensors of one element; ArgumentError otherwise."""
+    if value is None or isinstance(value, float):
+        return value
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise ArgumentError(f"{name}={value!r} is no number; give a float or an array of one element") from None

@@ -1,0 +1,164 @@
+"""Packed storage at the numpy level: quantize an array to codes and scales, and decode them (contract §2, §9)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lowbit import backends
+from lowbit.formats.block import BlockFormat
+from lowbit.formats.rounding import Rounding
+from lowbit.geometry import Axis, Geometry, geometry, normalized_axes
+from lowbit.lowering import KernelPlan, decoded_bits, plan_for, with_tensor_level
+from lowbit.ops.dense import dense_view, new_array
+from lowbit.ops.engine import (
+    GRAIN_ELEMENTS,
+    Kind,
+    check_rounding,
+    check_tensor_arguments,
+    kernel_view,
+    prepare,
+    refuse_nonfinite,
+    run,
+)
+
+DTYPES: dict[Kind, np.dtype] = {
+    "float32": np.dtype(np.float32),
+    "bfloat16": np.dtype(np.uint16),
+    "float16": np.dtype(np.float16),
+}
+"""How each kind of element lies in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a tensor is kept as. The quantization axes are last; other axes keep their order.
+
+    packed: uint8 (..., ceil(n * bits / 8)). scales: the block grid in the same order of axes, codes of the scale
+    element (float32 for binary32 scales), or None for a plain cast. tensor_scale: t of contract §4, 1.0 without that level.
+    """
+
+    packed: np.ndarray
+    scales: np.ndarray | None
+    tensor_scale: float
+
+
+def quantize(
+    x: np.ndarray,
+    kind: Kind,
+    fmt: BlockFormat,
+    *,
+    axis: Axis = -1,
+    rounding: str = Rounding.NEAREST_EVEN,
+    tensor_amax: float | None = None,
+    tensor_scale: float | None = None,
+    nonfinite: str | None = None,
+) -> Stored:
+    """Codes and scales of an array of any strides; see `lowbit.quantize` for the arguments."""
+    check_rounding(rounding, fmt)
+    check_tensor_arguments(fmt, tensor_amax, tensor_scale)
+    view = dense_view(x, normalized_axes(axis, x.ndim, fmt), fmt, axis_last=True)
+    shape = view.array.shape
+    packed = np.empty((*shape[:-1], row_bytes(shape[-1], fmt)), np.uint8)
+    scales = np.zeros(0 if fmt.scale is None else grid_shape(shape, fmt), scale_dtype(fmt))
+    if x.size:
+        flat = kernel_view(view.array, kind)
+        refuse_nonfinite(flat, kind, fmt, nonfinite, x)
+        layout = packed_geometry(shape, fmt)
+        plan, given = prepare(flat, fmt, layout, tensor_amax, tensor_scale)
+        _run_quantize(flat, packed.reshape(-1), scales.reshape(-1), plan, layout, given)
+    else:
+        plan = with_tensor_level(plan_for(fmt), fmt, tensor_amax or 0.0, tensor_scale)
+    level = float(plan.record[0]["tensor_scale"])
+    if fmt.scale is None:
+        return Stored(packed, None, level)
+    return Stored(packed, scales.view(np.float32) if fmt.is_float32_scale else scales, level)
+
+
+def _run_quantize(
+    flat: np.ndarray, packed: np.ndarray, scales: np.ndarray, plan: KernelPlan, layout: Geometry, given: np.ndarray
+) -> None:
+    kernels = backends.load()
+
+    def work(first: int, last: int) -> None:
+        kernels.quantize_items(
+            flat, packed, scales, plan.record, plan.values, plan.codes, layout.record, given, first, last
+        )
+
+    run(work, layout)
+
+
+def dequantize(stored: Stored, shape: tuple[int, ...], kind: Kind, fmt: BlockFormat) -> np.ndarray:
+    """The values of a stored tensor, C-contiguous, axes in storage order. `shape` is the unpacked shape."""
+    out = new_array(shape, DTYPES[kind])
+    if not out.size:
+        return out
+    kernels, layout = backends.load(), packed_geometry(shape, fmt)
+    scales = np.zeros(0, np.uint32) if fmt.scale is None else _scale_bits(stored.scales, fmt)
+    element = fmt.element
+    decoded, narrow = decoded_bits(element), element.min_positive >= 2.0**-40 and element.max <= 2.0**40
+    packed, flat = stored.packed.reshape(-1), kernel_view(out, kind)
+
+    def work(first: int, last: int) -> None:
+        kernels.dequantize_items(
+            packed, scales, flat, decoded, element.bits, narrow, stored.tensor_scale, layout.record, first, last
+        )
+
+    run(work, layout)
+    return out
+
+
+def unpack(packed: np.ndarray, columns: int, bits: int) -> np.ndarray:
+    """One code an element, shape (..., columns); uint8 up to 8 bits, uint16 up to 16, else uint32."""
+    codes = np.empty((*packed.shape[:-1], columns), code_dtype(bits))
+    if codes.size:
+        flat, source, rows = codes.reshape(-1), packed.reshape(-1), codes.size // columns
+        kernels = backends.load()
+        kernels.run_ranges(
+            lambda first, last: kernels.unpack_rows(source, flat, columns, bits, first, last),
+            rows,
+            grain=max(1, GRAIN_ELEMENTS // columns),
+        )
+    return codes
+
+
+def packed_geometry(shape: tuple[int, ...], fmt: BlockFormat) -> Geometry:
+    """The grid of a tensor whose quantization axes are last; rows are joined only where they fill whole bytes."""
+    sides = 0 if fmt.block is None or fmt.block.is_tensor else len(fmt.block.sizes)
+    axes = tuple(range(len(shape) - sides, len(shape)))
+    layout = geometry(shape, axes, fmt, joined=shape[-1] * fmt.element.bits % 8 == 0)
+    assert layout is not None
+    return layout
+
+
+def grid_shape(shape: tuple[int, ...], fmt: BlockFormat) -> tuple[int, ...]:
+    """Shape of the block grid of a tensor whose quantization axes are last: every axis divided by its block side."""
+    assert fmt.block is not None
+    if fmt.block.is_tensor:
+        return (1,) * len(shape)
+    sides = fmt.block.sizes
+    lengths = shape[len(shape) - len(sides) :]
+    counts = (-(-n // side) if side is not None else min(n, 1) for n, side in zip(lengths, sides, strict=True))
+    return (*shape[: len(shape) - len(sides)], *counts)
+
+
+def row_bytes(columns: int, fmt: BlockFormat) -> int:
+    """Bytes of a packed row."""
+    return (columns * fmt.element.bits + 7) // 8
+
+
+def code_dtype(bits: int) -> np.dtype:
+    """The unsigned integer type that holds codes of this width."""
+    return np.dtype(np.uint8 if bits <= 8 else np.uint16 if bits <= 16 else np.uint32)
+
+
+def scale_dtype(fmt: BlockFormat) -> np.dtype:
+    """The unsigned integer type that holds scale codes (bit patterns for binary32 scales)."""
+    return code_dtype(fmt.scale.bits if fmt.scale is not None else 8)
+
+
+def _scale_bits(scales: np.ndarray | None, fmt: BlockFormat) -> np.ndarray:
+    """Binary32 bits of every scale, one-dimensional."""
+    assert scales is not None and fmt.scale is not None
+    if fmt.is_float32_scale:
+        return np.ascontiguousarray(scales).view(np.uint32).reshape(-1)
+    return decoded_bits(fmt.scale)[scales.reshape(-1)]

@@ -7,7 +7,7 @@ non-finite member shows in the result; no processor mode can change it.
 import numpy as np
 
 from lowbit.kernels.cpu.jit import kernel, stage
-from lowbit.kernels.cpu.memory import load, load_one, store_codes
+from lowbit.kernels.cpu.memory import load, load_one, load_some, store_codes
 from lowbit.kernels.cpu.scalar import INFINITY_BITS
 from lowbit.kernels.cpu.vector import ABSOLUTE, LANES, larger, largest, splat_bits, where_below
 
@@ -16,19 +16,19 @@ from lowbit.kernels.cpu.vector import ABSOLUTE, LANES, larger, largest, splat_bi
 def run_amax(array, start, count):
     """Largest magnitude of `count` consecutive elements."""
     mask = splat_bits(ABSOLUTE)
-    maxima = splat_bits(np.uint32(0))
     whole = count - count % LANES
+    maxima = load_some(array, start + whole, count - whole) & mask if whole < count else splat_bits(np.uint32(0))
     for i in range(0, whole, LANES):
         maxima = larger(maxima, load(array, start + i) & mask)
-    amax = largest(maxima)
-    for i in range(whole, count):
-        amax = max(amax, load_one(array, start + i) & ABSOLUTE)
-    return amax
+    return largest(maxima)
 
 
 @stage
 def column_amax(array, start, stride, rows, columns, maxima):
-    """Largest magnitude of each of `columns` columns over `rows` rows, row by row so that memory is read in order."""
+    """Largest magnitude of each of `columns` columns over `rows` rows, row by row so that memory is read in order.
+
+    `maxima` has room for whole vectors; lanes past the last column are zero.
+    """
     mask = splat_bits(ABSOLUTE)
     whole = columns - columns % LANES
     for row in range(rows):
@@ -36,9 +36,9 @@ def column_amax(array, start, stride, rows, columns, maxima):
         for i in range(0, whole, LANES):
             magnitude = load(array, base + i) & mask
             store_codes(maxima, i, larger(load(maxima, i), magnitude) if row else magnitude)
-        for i in range(whole, columns):
-            magnitude = load_one(array, base + i) & ABSOLUTE
-            maxima[i] = max(maxima[i], magnitude) if row else magnitude
+        if whole < columns:
+            magnitude = load_some(array, base + whole, columns - whole) & mask
+            store_codes(maxima, whole, larger(load(maxima, whole), magnitude) if row else magnitude)
 
 
 @stage
@@ -60,6 +60,16 @@ def block_amaxes(array, start, stride, rows, columns, width, columns_maxima, ama
     for block in range(count, (count + LANES - 1) // LANES * LANES):
         amaxes[block] = np.uint32(0)
     return count
+
+
+@stage
+def segment_amaxes(array, start, stride, rows, columns, width, given, band, columns_maxima, amaxes):
+    """`block_amaxes`, or the maximum that was `given` for the one long block that the segment is a part of."""
+    if len(given) == 0:
+        return block_amaxes(array, start, stride, rows, columns, width, columns_maxima, amaxes)
+    store_codes(amaxes, 0, splat_bits(np.uint32(0)))
+    amaxes[0] = given[band]
+    return 1
 
 
 @kernel

@@ -4,6 +4,8 @@ from lowbit.kernels.cpu.amax import finite_amax as finite_amax
 from lowbit.kernels.cpu.amax import long_block_amaxes as long_block_amaxes
 from lowbit.kernels.cpu.amax import run_amax_range as run_amax_range
 from lowbit.kernels.cpu.dequantize_codes import dequantize_items as dequantize_items
+from lowbit.kernels.cpu.exact_items import exact_qdq_items as exact_qdq_items
+from lowbit.kernels.cpu.exact_items import exact_quantize_items as exact_quantize_items
 from lowbit.kernels.cpu.fake_quantize import qdq_items as qdq_items
 from lowbit.kernels.cpu.packing import pack_rows as pack_rows
 from lowbit.kernels.cpu.packing import unpack_rows as unpack_rows

@@ -1,25 +1,23 @@
-"""Fake quantization: one fused pass for every format, geometry and tensor type.
+"""Fake quantization: one fused pass for every regular grid, geometry and tensor type.
 
 A work item is a segment (see `band`): its block maxima, its scales, then its elements. Items are independent, so any
-split over threads gives the same bits.
+split over threads gives the same bits. Segments whose scales leave the plan's bounds are left to `exact_items`.
 """
 
 import numpy as np
 
-from lowbit.kernels.cpu.amax import block_amaxes
+from lowbit.kernels.cpu.amax import segment_amaxes
 from lowbit.kernels.cpu.band import locate, scratch_size
-from lowbit.kernels.cpu.exact import exact_element, exact_scale
 from lowbit.kernels.cpu.jit import kernel, stage
-from lowbit.kernels.cpu.memory import load, load_one, load_reals, store, store_one, store_stream
+from lowbit.kernels.cpu.memory import load, load_reals, load_some, store, store_some, store_stream
 from lowbit.kernels.cpu.rounding import element_constants, round_to_values
 from lowbit.kernels.cpu.scale import choose_scales, divides
 from lowbit.kernels.cpu.vector import LANES, splat_real
-from lowbit.lowering import POWER_OF_TWO
 
 
 @kernel
-def qdq_items(x, out, plan, values, codes, grid_record, given, stream, first, last):
-    """Fake-quantize the work items first..last of `x` into `out`.
+def qdq_items(x, out, plan, grid_record, given, stream, pending, first, last):
+    """Fake-quantize the work items first..last of `x` into `out`; pending[item] = 1 where the exact path is needed.
 
     x, out: one-dimensional views of dense tensors in the same memory order, the same type; `out` may be `x` itself.
     given: block maxima as bits, one for each block, or empty to compute them. stream: write past the caches.
@@ -32,23 +30,16 @@ def qdq_items(x, out, plan, values, codes, grid_record, given, stream, first, la
     for item in range(first, last):
         band, _, start, rows, columns = locate(grid, item)
         width = min(grid.width, columns)
-        if len(given):
-            count = 1
-            amaxes[:LANES] = np.uint32(0)
-            amaxes[0] = given[band]
-        else:
-            count = block_amaxes(x, start, grid.columns, rows, columns, width, maxima, amaxes)
-        if choose_scales(p, amaxes, count, encodes, scales) or not p.vector:
-            _exact(p, values, codes, x, out, start, grid.columns, rows, columns, width, amaxes)
+        count = segment_amaxes(x, start, grid.columns, rows, columns, width, given, band, maxima, amaxes)
+        if choose_scales(p, amaxes, count, encodes, scales):
+            pending[item] = 1
         elif width % LANES == 0:
             for row in range(rows):
-                base = start + row * grid.columns
-                _row_of_blocks(p, values, codes, x, out, base, columns, width, encodes, scales, stream)
+                _row_of_blocks(p, x, out, start + row * grid.columns, columns, width, encodes, scales, stream)
         else:
             spread(encodes, scales, columns, width, wide_encodes, wide_scales)
             for row in range(rows):
-                base = start + row * grid.columns
-                _row_of_columns(p, values, codes, x, out, base, columns, wide_encodes, wide_scales, stream)
+                _row_of_columns(p, x, out, start + row * grid.columns, columns, wide_encodes, wide_scales, stream)
 
 
 @stage
@@ -60,12 +51,11 @@ def spread(encodes, scales, columns, width, wide_encodes, wide_scales):
 
 
 @stage
-def _row_of_blocks(p, values, codes, x, out, base, columns, width, encodes, scales, stream):
+def _row_of_blocks(p, x, out, base, columns, width, encodes, scales, stream):
     """A row whose blocks are whole vectors wide: the scale is the same in all lanes."""
     constants, divide = element_constants(p), divides(p)
     for first in range(0, columns, width):
-        block = first // width
-        encode, scale = splat_real(encodes[block]), splat_real(scales[block])
+        encode, scale = splat_real(encodes[first // width]), splat_real(scales[first // width])
         size = min(width, columns - first)
         whole = size - size % LANES
         for i in range(base + first, base + first + whole, LANES):
@@ -74,12 +64,14 @@ def _row_of_blocks(p, values, codes, x, out, base, columns, width, encodes, scal
                 store_stream(out, i, bits)
             else:
                 store(out, i, bits)
-        for i in range(base + first + whole, base + first + size):
-            _one(p, values, codes, x, out, i, encodes[block], scales[block])
+        if whole < size:
+            i, rest = base + first + whole, size - whole
+            bits = round_to_values(p, constants, load_some(x, i, rest), encode, scale, divide)
+            store_some(out, i, bits, rest)
 
 
 @stage
-def _row_of_columns(p, values, codes, x, out, base, columns, encodes, scales, stream):
+def _row_of_columns(p, x, out, base, columns, encodes, scales, stream):
     """A row with scales of its own in every lane."""
     constants, divide = element_constants(p), divides(p)
     whole = columns - columns % LANES
@@ -90,23 +82,7 @@ def _row_of_columns(p, values, codes, x, out, base, columns, encodes, scales, st
             store_stream(out, base + i, bits)
         else:
             store(out, base + i, bits)
-    for i in range(whole, columns):
-        _one(p, values, codes, x, out, base + i, encodes[i], scales[i])
-
-
-@stage
-def _one(p, values, codes, x, out, i, encode, scale):
-    """One element by the exact path, with scales that the vector path chose."""
-    by = scale if p.scale_family == POWER_OF_TWO else encode
-    store_one(out, i, exact_element(p, values, codes, load_one(x, i), np.float64(by), np.float64(scale)))
-
-
-@stage
-def _exact(p, values, codes, x, out, start, stride, rows, columns, width, amaxes):
-    """A segment by the exact path alone."""
-    for first in range(0, columns, width):
-        scale, encode, _ = exact_scale(p, amaxes[first // width])
-        for row in range(rows):
-            base = start + row * stride + first
-            for i in range(base, base + min(width, columns - first)):
-                store_one(out, i, exact_element(p, values, codes, load_one(x, i), encode, scale))
+    if whole < columns:
+        encode, scale, rest = load_reals(encodes, whole), load_reals(scales, whole), columns - whole
+        bits = round_to_values(p, constants, load_some(x, base + whole, rest), encode, scale, divide)
+        store_some(out, base + whole, bits, rest)

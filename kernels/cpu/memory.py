@@ -9,9 +9,10 @@ from typing import Any
 
 from llvmlite import ir
 from numba.core import types
+from numba.core.cgutils import get_or_insert_function
 
 from lowbit.kernels.cpu.jit import intrinsic
-from lowbit.kernels.cpu.vector import BITS, F16, F32, I16, I32, LANES, REALS, Bits, Reals, constant, pointer
+from lowbit.kernels.cpu.vector import BITS, F16, F32, I16, I32, LANES, REALS, Bits, Reals, constant, pointer, shuffle
 
 HALVES = ir.VectorType(F16, LANES)
 SHORTS = ir.VectorType(I16, LANES)
@@ -55,6 +56,24 @@ def _memory_types(kind: Any) -> tuple[Any, Any, int]:
     return REALS, F32, 4
 
 
+def _first_lanes(builder: Any, count: Any) -> Any:
+    """Mask of the lanes below `count`."""
+    lanes = ir.Constant(BITS, list(range(LANES)))
+    narrow = builder.trunc(count, I32)
+    limit = builder.insert_element(ir.Constant(BITS, ir.Undefined), narrow, ir.Constant(I32, 0))
+    return builder.icmp_unsigned("<", lanes, shuffle(builder, limit, limit, [0] * LANES))
+
+
+def _masked(builder: Any, operation: str, vector: Any, result: Any, arguments: list[Any]) -> Any:
+    """Call LLVM's masked load or store for a vector type."""
+    element = {I32: "i32", I16: "i16", F32: "f32", F16: "f16"}[vector.element]
+    name = f"llvm.masked.{operation}.v{LANES}{element}.p0"
+    function = get_or_insert_function(
+        builder.module, ir.FunctionType(result, [argument.type for argument in arguments]), name
+    )
+    return builder.call(function, arguments)
+
+
 @intrinsic
 def load(typing_context: Any, array: Any, index: Any) -> Any:
     """Sixteen tensor elements from `index` on, as binary32 bits."""
@@ -68,8 +87,24 @@ def load(typing_context: Any, array: Any, index: Any) -> Any:
 
 
 @intrinsic
+def load_some(typing_context: Any, array: Any, index: Any, count: Any) -> Any:
+    """The first `count` (at most 16) elements from `index` on, zeros in the other lanes; nothing else is read."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        vector, _, size = _memory_types(array.dtype)
+        address = pointer(context, builder, array, args[0], args[1], vector)
+        mask = _first_lanes(builder, args[2])
+        raw = _masked(
+            builder, "load", vector, vector, [address, ir.Constant(I32, size), mask, ir.Constant(vector, None)]
+        )
+        return _widen(builder, raw, array.dtype, vector=True)
+
+    return Bits(array, types.int64, types.int64), emit
+
+
+@intrinsic
 def store(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
-    """Write sixteen tensor elements given as binary32 bits."""
+    """Write sixteen tensor elements given as binary32 bits (no NaN)."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         vector, _, size = _memory_types(array.dtype)
@@ -78,6 +113,22 @@ def store(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.int64, Bits), emit
+
+
+@intrinsic
+def store_some(typing_context: Any, array: Any, index: Any, value: Any, count: Any) -> Any:
+    """Write the first `count` (at most 16) lanes, given as binary32 bits (no NaN); nothing else is touched."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        vector, _, size = _memory_types(array.dtype)
+        target = pointer(context, builder, array, args[0], args[1], vector)
+        narrow = _narrow(builder, args[2], array.dtype, vector=True)
+        narrow = narrow if narrow.type == vector else builder.bitcast(narrow, vector)
+        mask = _first_lanes(builder, args[3])
+        _masked(builder, "store", vector, ir.VoidType(), [narrow, target, ir.Constant(I32, size), mask])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, Bits, types.int64), emit
 
 
 @intrinsic

@@ -14,7 +14,7 @@ from lowbit.errors import ArgumentError, NonfiniteError, UnsupportedError
 from lowbit.formats.block import BlockFormat
 from lowbit.formats.rounding import Rounding, enum_member
 from lowbit.geometry import Axis, Geometry, geometry, normalized_axes
-from lowbit.lowering import INFINITY_BITS, KernelPlan, bits_to_float, float_to_bits, plan_for, with_tensor_level
+from lowbit.lowering import INFINITY_BITS, SCALAR, KernelPlan, bits_to_float, float_to_bits, plan_for, with_tensor_level
 from lowbit.ops.dense import check_out, dense_view, new_array
 
 Kind = Literal["float32", "bfloat16", "float16"]
@@ -54,7 +54,7 @@ def qdq(
     if target is None or not target.flags.c_contiguous:
         target = new_array(view.array.shape, x.dtype)
     if x.size:
-        flat = kernel_view(view.array, kind)
+        flat = read_view(view.array, kind)
         refuse_nonfinite(flat, kind, fmt, nonfinite, x)
         layout = geometry(view.array.shape, view.axes, fmt)
         assert layout is not None
@@ -70,8 +70,14 @@ def qdq(
 
 def kernel_view(array: np.ndarray, kind: Kind) -> np.ndarray:
     """A C-contiguous array as kernels take it: one-dimensional, float16 as int16 bit patterns."""
-    flat = array.reshape(-1)
-    return flat.view(np.int16) if kind == "float16" else flat
+    return array.reshape(-1).view(np.int16) if kind == "float16" else array.reshape(-1)
+
+
+def read_view(array: np.ndarray, kind: Kind) -> np.ndarray:
+    """The same for input: always read-only, so that read-only arrays do not need kernels of their own."""
+    flat = kernel_view(array, kind).view()
+    flat.flags.writeable = False
+    return flat
 
 
 def _run_qdq(flat: np.ndarray, target: np.ndarray, plan: KernelPlan, layout: Geometry, given: np.ndarray) -> None:
@@ -79,11 +85,29 @@ def _run_qdq(flat: np.ndarray, target: np.ndarray, plan: KernelPlan, layout: Geo
     columns = int(layout.record[0]["columns"])
     aligned = target.ctypes.data % 16 == 0 and columns * target.itemsize % 16 == 0
     stream = aligned and target.nbytes >= STREAM_BYTES and target.ctypes.data != flat.ctypes.data
+    record, grid = plan.record, layout.record
+    run_paths(
+        plan,
+        layout,
+        lambda pending, first, last: kernels.qdq_items(flat, target, record, grid, given, stream, pending, first, last),
+        lambda pending, first, last: kernels.exact_qdq_items(
+            flat, target, record, plan.values, plan.codes, grid, given, pending, first, last
+        ),
+    )
 
-    def work(first: int, last: int) -> None:
-        kernels.qdq_items(flat, target, plan.record, plan.values, plan.codes, layout.record, given, stream, first, last)
 
-    run(work, layout)
+Path = Callable[[np.ndarray, int, int], Any]
+"""A kernel over items: path(pending, first, last)."""
+
+
+def run_paths(plan: KernelPlan, layout: Geometry, vector: Path, exact: Path) -> None:
+    """Run the vector path where the plan has one, then the exact path over the items that it left pending."""
+    has_vector = plan.record[0]["vector"] != SCALAR
+    pending = (np.zeros if has_vector else np.ones)(layout.items, np.uint8)
+    if has_vector:
+        run(lambda first, last: vector(pending, first, last), layout)
+    if pending.any():
+        run(lambda first, last: exact(pending, first, last), layout)
 
 
 def run(work: Callable[[int, int], None], layout: Geometry) -> None:

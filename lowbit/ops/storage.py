@@ -17,8 +17,10 @@ from lowbit.ops.engine import (
     check_tensor_arguments,
     kernel_view,
     prepare,
+    read_view,
     refuse_nonfinite,
     run,
+    run_paths,
 )
 
 DTYPES: dict[Kind, np.dtype] = {
@@ -61,7 +63,7 @@ def quantize(
     packed = np.empty((*shape[:-1], row_bytes(shape[-1], fmt)), np.uint8)
     scales = np.zeros(0 if fmt.scale is None else grid_shape(shape, fmt), scale_dtype(fmt))
     if x.size:
-        flat = kernel_view(view.array, kind)
+        flat = read_view(view.array, kind)
         refuse_nonfinite(flat, kind, fmt, nonfinite, x)
         layout = packed_geometry(shape, fmt)
         plan, given = prepare(flat, fmt, layout, tensor_amax, tensor_scale)
@@ -77,14 +79,17 @@ def quantize(
 def _run_quantize(
     flat: np.ndarray, packed: np.ndarray, scales: np.ndarray, plan: KernelPlan, layout: Geometry, given: np.ndarray
 ) -> None:
-    kernels = backends.load()
-
-    def work(first: int, last: int) -> None:
-        kernels.quantize_items(
-            flat, packed, scales, plan.record, plan.values, plan.codes, layout.record, given, first, last
-        )
-
-    run(work, layout)
+    kernels, record, grid = backends.load(), plan.record, layout.record
+    run_paths(
+        plan,
+        layout,
+        lambda pending, first, last: kernels.quantize_items(
+            flat, packed, scales, record, grid, given, pending, first, last
+        ),
+        lambda pending, first, last: kernels.exact_quantize_items(
+            flat, packed, scales, record, plan.values, plan.codes, grid, given, pending, first, last
+        ),
+    )
 
 
 def dequantize(stored: Stored, shape: tuple[int, ...], kind: Kind, fmt: BlockFormat) -> np.ndarray:

@@ -82,7 +82,7 @@ def qdq(
 @torch.compiler.assume_constant_result
 def _spec(fmt: BlockFormat) -> str:
     """The format's spec text; a constant to torch.compile, which cannot trace the making of it."""
-    return fmt.spec
+    return find_format(fmt).spec
 
 
 def check_input(x: object, name: str) -> None:
@@ -115,10 +115,13 @@ def _as_scalar(value: float | torch.Tensor | None, name: str) -> torch.Tensor | 
     if value is None:
         return None
     if not isinstance(value, torch.Tensor):
-        return torch.tensor(value, dtype=torch.float64)
-    if value.numel() != 1 or not value.dtype.is_floating_point:
+        try:
+            return torch.tensor(float(value), dtype=torch.float64)
+        except (TypeError, ValueError):
+            raise ArgumentError(f"{name}={value!r} is no number; give a float or a tensor of one element") from None
+    if value.numel() != 1 or value.dtype.is_complex:
         given = f"a {value.dtype} tensor of {value.numel()} elements"
-        raise ArgumentError(f"{name} is {given}; give a number or a floating-point tensor of one element")
+        raise ArgumentError(f"{name} is {given}; give a number or a real tensor of one element")
     return value.detach()
 
 

@@ -1,0 +1,59 @@
+"""The exact path over work items: irregular grids, and the segments that the vector path left pending.
+
+Compiled at its first use only. It writes the same memory as the vector kernels and takes the same arguments.
+"""
+
+import numpy as np
+
+from lowbit.kernels.cpu.amax import segment_amaxes
+from lowbit.kernels.cpu.band import locate, scratch_size
+from lowbit.kernels.cpu.exact import exact_code, exact_element, exact_scale
+from lowbit.kernels.cpu.jit import kernel
+from lowbit.kernels.cpu.memory import load_one, store_one
+from lowbit.kernels.cpu.packing import pack_run
+
+
+@kernel
+def exact_qdq_items(x, out, plan, values, codes, grid_record, given, pending, first, last):
+    """Fake-quantize those of the work items first..last that are pending."""
+    p, grid = plan[0], grid_record[0]
+    size = scratch_size(grid)
+    amaxes, maxima = np.empty(size, np.uint32), np.empty(size, np.uint32)
+    for item in range(first, last):
+        if not pending[item]:
+            continue
+        band, _, start, rows, columns = locate(grid, item)
+        width = min(grid.width, columns)
+        segment_amaxes(x, start, grid.columns, rows, columns, width, given, band, maxima, amaxes)
+        for column in range(0, columns, width):
+            scale, encode, _ = exact_scale(p, amaxes[column // width])
+            for row in range(rows):
+                base = start + row * grid.columns + column
+                for i in range(base, base + min(width, columns - column)):
+                    store_one(out, i, exact_element(p, values, codes, load_one(x, i), encode, scale))
+
+
+@kernel
+def exact_quantize_items(x, packed, scale_out, plan, values, codes, grid_record, given, pending, first, last):
+    """Quantize those of the work items first..last that are pending."""
+    p, grid = plan[0], grid_record[0]
+    size = scratch_size(grid)
+    amaxes, maxima, row_codes = np.empty(size, np.uint32), np.empty(size, np.uint32), np.empty(size, np.uint32)
+    row_bytes = (grid.columns * p.bits + 7) // 8
+    blocks = (grid.columns + grid.width - 1) // grid.width
+    for item in range(first, last):
+        if not pending[item]:
+            continue
+        band, start_column, start, rows, columns = locate(grid, item)
+        width = min(grid.width, columns)
+        segment_amaxes(x, start, grid.columns, rows, columns, width, given, band, maxima, amaxes)
+        for row in range(rows):
+            base = start + row * grid.columns
+            for column in range(0, columns, width):
+                block = column // width
+                scale, encode, scale_code = exact_scale(p, amaxes[block])
+                if len(scale_out):
+                    scale_out[band * blocks + start_column // grid.width + block] = scale_code
+                for i in range(column, min(column + width, columns)):
+                    row_codes[i] = exact_code(p, values, codes, load_one(x, base + i), encode, scale)
+            pack_run(row_codes, columns, p.bits, packed, base // grid.columns * row_bytes + start_column * p.bits // 8)

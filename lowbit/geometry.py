@@ -4,6 +4,7 @@ Tensors whose elements fill memory without gaps, in whatever order of axes, are 
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import lcm, prod
 
 import numpy as np
@@ -98,6 +99,7 @@ def _check_axes(axes: tuple[int, ...], ndim: int, fmt: BlockFormat) -> tuple[int
     return positive
 
 
+@lru_cache(maxsize=4096)
 def geometry(
     shape: tuple[int, ...], axes: tuple[int, ...], fmt: BlockFormat, *, joined: bool = True
 ) -> Geometry | None:
@@ -145,5 +147,6 @@ def _grid(outer: int, rows: int, columns: int, height: int, width: int) -> Geome
         segment = unit * max(1, SEGMENT // unit)
     record = np.zeros(1, dtype=GRID)
     record[0] = (outer, rows, columns, height, width, segment)
+    record.flags.writeable = False
     items = outer * -(-rows // height) * -(-columns // segment)
     return Geometry(record, items, min(rows, height) * min(columns, segment), height * width if long else 0)

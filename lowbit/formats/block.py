@@ -54,6 +54,13 @@ class BlockFormat:
         _check_scale(self)
         _check_tensor_target(self)
 
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.element, self.block, self.scale, self.tensor_target, *map(self.__getattribute__, OPTIONS)))
+
+    def __hash__(self) -> int:
+        return self._hash  # formats are keys of every cache, and hashing nested fields each time would cost more
+
     def _defaults(self) -> dict[str, Any]:
         """The contract's default of every option, given the fields that are not options."""
         power_of_two, two_level = self.is_power_of_two_scale, self.tensor_target is not None

@@ -61,7 +61,12 @@ def _wrap(array: np.ndarray, kind: Kind | None = None) -> np.ndarray:
     return array.view(ml_dtypes.bfloat16)
 
 
+_FAST: dict[Any, Kind] = {np.dtype(np.float32): "float32", np.dtype(np.float16): "float16"}
+
+
 def _kind_of(dtype: Any) -> Kind:
+    if dtype in _FAST:
+        return _FAST[dtype]
     try:
         name = np.dtype(dtype).name
     except TypeError:

@@ -36,7 +36,8 @@ class Stored:
     """What a tensor is kept as. The quantization axes are last; other axes keep their order.
 
     packed: uint8 (..., ceil(n * bits / 8)). scales: the block grid in the same order of axes, codes of the scale
-    element (float32 for binary32 scales), or None for a plain cast. tensor_scale: t of contract §4, 1.0 without that level.
+    element (float32 for binary32 scales), or None for a plain cast. tensor_scale: t of contract §4, 1.0 without that
+    level.
     """
 
     packed: np.ndarray

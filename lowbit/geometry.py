@@ -29,6 +29,8 @@ GRID = np.dtype(
         ("height", np.int64),  # rows of a block
         ("width", np.int64),  # columns of a block
         ("segment", np.int64),  # columns of a segment: whole blocks, or a part of one long block
+        ("bands", np.int64),  # bands of an outer slice
+        ("segments", np.int64),  # segments of a band
     ]
 )
 
@@ -51,11 +53,7 @@ class Geometry:
     def blocks(self) -> tuple[int, int, int]:
         """(outer, block rows, block columns): the shape of the block grid in memory order."""
         grid = self.record[0]
-        return (
-            int(grid["outer"]),
-            -(-int(grid["rows"]) // int(grid["height"])),
-            -(-int(grid["columns"]) // int(grid["width"])),
-        )
+        return int(grid["outer"]), int(grid["bands"]), -(-int(grid["columns"]) // int(grid["width"]))
 
 
 def memory_order(array: np.ndarray) -> tuple[int, ...] | None:
@@ -146,7 +144,9 @@ def _grid(outer: int, rows: int, columns: int, height: int, width: int) -> Geome
         unit = lcm(width, 16)
         segment = unit * max(1, SEGMENT // unit)
     record = np.zeros(1, dtype=GRID)
-    record[0] = (outer, rows, columns, height, width, segment)
+    bands, segments = -(-rows // height), -(-columns // segment)
+    record[0] = (outer, rows, columns, height, width, segment, bands, segments)
     record.flags.writeable = False
-    items = outer * -(-rows // height) * -(-columns // segment)
-    return Geometry(record, items, min(rows, height) * min(columns, segment), height * width if long else 0)
+    return Geometry(
+        record, outer * bands * segments, min(rows, height) * min(columns, segment), height * width if long else 0
+    )

@@ -7,24 +7,24 @@ non-finite member shows in the result; no processor mode can change it.
 import numpy as np
 
 from lowbit.kernels.cpu.jit import kernel, stage
-from lowbit.kernels.cpu.memory import load, load_one, load_some, store_codes
+from lowbit.kernels.cpu.memory import load, load_some, memory, store_codes
 from lowbit.kernels.cpu.scalar import INFINITY_BITS
 from lowbit.kernels.cpu.vector import ABSOLUTE, LANES, larger, largest, splat_bits, where_below
 
 
 @stage
-def run_amax(array, start, count):
+def run_amax(x, start, count):
     """Largest magnitude of `count` consecutive elements."""
     mask = splat_bits(ABSOLUTE)
     whole = count - count % LANES
-    maxima = load_some(array, start + whole, count - whole) & mask if whole < count else splat_bits(np.uint32(0))
+    maxima = load_some(x, start + whole, count - whole) & mask if whole < count else splat_bits(np.uint32(0))
     for i in range(0, whole, LANES):
-        maxima = larger(maxima, load(array, start + i) & mask)
+        maxima = larger(maxima, load(x, start + i) & mask)
     return largest(maxima)
 
 
 @stage
-def column_amax(array, start, stride, rows, columns, maxima):
+def column_amax(x, start, stride, rows, columns, maxima):
     """Largest magnitude of each of `columns` columns over `rows` rows, row by row so that memory is read in order.
 
     `maxima` has room for whole vectors; lanes past the last column are zero.
@@ -34,71 +34,90 @@ def column_amax(array, start, stride, rows, columns, maxima):
     for row in range(rows):
         base = start + row * stride
         for i in range(0, whole, LANES):
-            magnitude = load(array, base + i) & mask
+            magnitude = load(x, base + i) & mask
             store_codes(maxima, i, larger(load(maxima, i), magnitude) if row else magnitude)
         if whole < columns:
-            magnitude = load_some(array, base + whole, columns - whole) & mask
+            magnitude = load_some(x, base + whole, columns - whole) & mask
             store_codes(maxima, whole, larger(load(maxima, whole), magnitude) if row else magnitude)
 
 
 @stage
-def block_amaxes(array, start, stride, rows, columns, width, columns_maxima, amaxes):
+def _row_amaxes(x, start, columns, width, amaxes):
+    """Largest magnitudes of the runs of `width` elements in a row, the last one maybe shorter.
+
+    The two common widths are written out: a loop of one or two turns costs more than its work.
+    """
+    mask = splat_bits(ABSOLUTE)
+    whole = columns // width
+    if width == LANES:
+        for block in range(whole):
+            amaxes[block] = largest(load(x, start + block * LANES) & mask)
+    elif width == 2 * LANES:
+        for block in range(whole):
+            i = start + block * 2 * LANES
+            amaxes[block] = largest(larger(load(x, i) & mask, load(x, i + LANES) & mask))
+    else:
+        for block in range(whole):
+            amaxes[block] = run_amax(x, start + block * width, width)
+    if whole * width < columns:
+        amaxes[whole] = run_amax(x, start + whole * width, columns - whole * width)
+
+
+@stage
+def block_amaxes(x, start, stride, rows, columns, width, columns_maxima, amaxes):
     """Largest magnitudes of the blocks (`rows` x `width`) of a band segment; returns how many blocks there are.
 
     `amaxes` is padded with zeros to a multiple of sixteen entries.
     """
     count = (columns + width - 1) // width
     if width == 1:
-        column_amax(array, start, stride, rows, columns, amaxes)
+        column_amax(x, start, stride, rows, columns, amaxes)
     elif rows == 1:
-        for block in range(count):
-            amaxes[block] = run_amax(array, start + block * width, min(width, columns - block * width))
+        _row_amaxes(x, start, columns, width, amaxes)
     else:
-        column_amax(array, start, stride, rows, columns, columns_maxima)
-        for block in range(count):
-            amaxes[block] = run_amax(columns_maxima, block * width, min(width, columns - block * width))
+        column_amax(x, start, stride, rows, columns, columns_maxima)
+        _row_amaxes(columns_maxima, 0, columns, width, amaxes)
     for block in range(count, (count + LANES - 1) // LANES * LANES):
         amaxes[block] = np.uint32(0)
     return count
 
 
 @stage
-def segment_amaxes(array, start, stride, rows, columns, width, given, band, columns_maxima, amaxes):
+def segment_amaxes(x, start, stride, rows, columns, width, given, n_given, band, columns_maxima, amaxes):
     """`block_amaxes`, or the maximum that was `given` for the one long block that the segment is a part of."""
-    if len(given) == 0:
-        return block_amaxes(array, start, stride, rows, columns, width, columns_maxima, amaxes)
+    if n_given == 0:
+        return block_amaxes(x, start, stride, rows, columns, width, columns_maxima, amaxes)
     store_codes(amaxes, 0, splat_bits(np.uint32(0)))
     amaxes[0] = given[band]
     return 1
 
 
 @kernel
-def long_block_amaxes(array, length, amaxes, first, last):
+def long_block_amaxes(x, length, amaxes, first, last):
     """Largest magnitudes of the runs first..last of `length` elements each (rows and whole tensors)."""
     for run in range(first, last):
-        amaxes[run] = run_amax(array, run * length, length)
+        amaxes[run] = run_amax(memory(x), run * length, length)
 
 
 @kernel
-def run_amax_range(array, start, stop, result, slot):
-    """result[slot] = largest magnitude of array[start:stop], non-finite members included."""
-    result[slot] = run_amax(array, start, stop - start)
+def run_amax_range(x, start, stop, result, slot):
+    """result[slot] = largest magnitude of x[start:stop], non-finite members included."""
+    result[slot] = run_amax(memory(x), start, stop - start)
 
 
 @kernel
-def finite_amax(array, start, stop, result, slot):
-    """result[slot] = largest finite magnitude of array[start:stop]: non-finite elements do not count (contract §8)."""
+def finite_amax(x, start, stop, result, slot):
+    """result[slot] = largest finite magnitude of x[start:stop]: non-finite elements do not count (contract §8)."""
+    source = memory(x)
     mask, infinity, zero = splat_bits(ABSOLUTE), splat_bits(INFINITY_BITS), splat_bits(np.uint32(0))
-    maxima, other = zero, zero
     count = stop - start
     whole = count - count % (2 * LANES)
+    maxima, other = zero, zero
     for i in range(start, start + whole, 2 * LANES):
-        left, right = load(array, i) & mask, load(array, i + LANES) & mask
+        left, right = load(source, i) & mask, load(source, i + LANES) & mask
         maxima = larger(maxima, where_below(left, infinity, left, zero))
         other = larger(other, where_below(right, infinity, right, zero))
-    amax = largest(larger(maxima, other))
-    for i in range(start + whole, stop):
-        magnitude = load_one(array, i) & ABSOLUTE
-        if magnitude < INFINITY_BITS:
-            amax = max(amax, magnitude)
-    result[slot] = amax
+    for i in range(start + whole, stop, LANES):
+        rest = load_some(source, i, min(stop - i, LANES)) & mask
+        maxima = larger(maxima, where_below(rest, infinity, rest, zero))
+    result[slot] = largest(larger(maxima, other))

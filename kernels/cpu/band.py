@@ -10,24 +10,10 @@ from lowbit.kernels.cpu.vector import LANES
 
 
 @stage
-def bands_of(grid):
-    """Bands of one outer slice."""
-    return (grid.rows + grid.height - 1) // grid.height
-
-
-@stage
-def segments_of(grid):
-    """Segments of a band."""
-    return (grid.columns + grid.segment - 1) // grid.segment
-
-
-@stage
 def locate(grid, item):
     """(band, column, start, rows, columns) of a work item: where its segment lies and how large it is."""
-    segments = segments_of(grid)
-    band, segment = item // segments, item % segments
-    bands = bands_of(grid)
-    outer, inner = band // bands, band % bands
+    band, segment = item // grid.segments, item % grid.segments
+    outer, inner = band // grid.bands, band % grid.bands
     column = segment * grid.segment
     row = inner * grid.height
     start = (outer * grid.rows + row) * grid.columns + column

@@ -7,7 +7,6 @@ from lowbit.kernels.cpu.dequantize_codes import dequantize_items as dequantize_i
 from lowbit.kernels.cpu.exact_items import exact_qdq_items as exact_qdq_items
 from lowbit.kernels.cpu.exact_items import exact_quantize_items as exact_quantize_items
 from lowbit.kernels.cpu.fake_quantize import qdq_items as qdq_items
-from lowbit.kernels.cpu.packing import pack_rows as pack_rows
 from lowbit.kernels.cpu.packing import unpack_rows as unpack_rows
 from lowbit.kernels.cpu.quantize_codes import quantize_items as quantize_items
 from lowbit.kernels.cpu.scheduler import run_ranges as run_ranges

@@ -9,7 +9,7 @@ from lowbit.kernels.cpu.amax import segment_amaxes
 from lowbit.kernels.cpu.band import locate, scratch_size
 from lowbit.kernels.cpu.exact import exact_code, exact_element, exact_scale
 from lowbit.kernels.cpu.jit import kernel
-from lowbit.kernels.cpu.memory import load_one, store_one
+from lowbit.kernels.cpu.memory import advance, keep, load_one, memory, store_one
 from lowbit.kernels.cpu.packing import pack_run
 
 
@@ -17,28 +17,34 @@ from lowbit.kernels.cpu.packing import pack_run
 def exact_qdq_items(x, out, plan, values, codes, grid_record, given, pending, first, last):
     """Fake-quantize those of the work items first..last that are pending."""
     p, grid = plan[0], grid_record[0]
+    source, target, known = memory(x), memory(out), memory(given)
     size = scratch_size(grid)
-    amaxes, maxima = np.empty(size, np.uint32), np.empty(size, np.uint32)
+    scratch = np.empty(2 * size, np.uint32)
+    amaxes, maxima = memory(scratch), advance(memory(scratch), size)
     for item in range(first, last):
         if not pending[item]:
             continue
         band, _, start, rows, columns = locate(grid, item)
         width = min(grid.width, columns)
-        segment_amaxes(x, start, grid.columns, rows, columns, width, given, band, maxima, amaxes)
+        segment_amaxes(source, start, grid.columns, rows, columns, width, known, len(given), band, maxima, amaxes)
         for column in range(0, columns, width):
             scale, encode, _ = exact_scale(p, amaxes[column // width])
             for row in range(rows):
                 base = start + row * grid.columns + column
                 for i in range(base, base + min(width, columns - column)):
-                    store_one(out, i, exact_element(p, values, codes, load_one(x, i), encode, scale))
+                    store_one(target, i, exact_element(p, values, codes, load_one(source, i), encode, scale))
+    keep(scratch)
 
 
 @kernel
 def exact_quantize_items(x, packed, scale_out, plan, values, codes, grid_record, given, pending, first, last):
     """Quantize those of the work items first..last that are pending."""
     p, grid = plan[0], grid_record[0]
+    source, target, known = memory(x), memory(packed), memory(given)
     size = scratch_size(grid)
-    amaxes, maxima, row_codes = np.empty(size, np.uint32), np.empty(size, np.uint32), np.empty(size, np.uint32)
+    scratch = np.empty(3 * size, np.uint32)
+    amaxes, maxima = memory(scratch), advance(memory(scratch), size)
+    row_codes = advance(maxima, size)
     row_bytes = (grid.columns * p.bits + 7) // 8
     blocks = (grid.columns + grid.width - 1) // grid.width
     for item in range(first, last):
@@ -46,7 +52,7 @@ def exact_quantize_items(x, packed, scale_out, plan, values, codes, grid_record,
             continue
         band, start_column, start, rows, columns = locate(grid, item)
         width = min(grid.width, columns)
-        segment_amaxes(x, start, grid.columns, rows, columns, width, given, band, maxima, amaxes)
+        segment_amaxes(source, start, grid.columns, rows, columns, width, known, len(given), band, maxima, amaxes)
         for row in range(rows):
             base = start + row * grid.columns
             for column in range(0, columns, width):
@@ -55,5 +61,6 @@ def exact_quantize_items(x, packed, scale_out, plan, values, codes, grid_record,
                 if len(scale_out):
                     scale_out[band * blocks + start_column // grid.width + block] = scale_code
                 for i in range(column, min(column + width, columns)):
-                    row_codes[i] = exact_code(p, values, codes, load_one(x, base + i), encode, scale)
-            pack_run(row_codes, columns, p.bits, packed, base // grid.columns * row_bytes + start_column * p.bits // 8)
+                    row_codes[i] = exact_code(p, values, codes, load_one(source, base + i), encode, scale)
+            pack_run(row_codes, columns, p.bits, target, base // grid.columns * row_bytes + start_column * p.bits // 8)
+    keep(scratch)

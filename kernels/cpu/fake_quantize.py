@@ -9,9 +9,20 @@ import numpy as np
 from lowbit.kernels.cpu.amax import segment_amaxes
 from lowbit.kernels.cpu.band import locate, scratch_size
 from lowbit.kernels.cpu.jit import kernel, stage
-from lowbit.kernels.cpu.memory import load, load_reals, load_some, store, store_some, store_stream
-from lowbit.kernels.cpu.rounding import element_constants, round_to_values
-from lowbit.kernels.cpu.scale import choose_scales, divides
+from lowbit.kernels.cpu.memory import (
+    advance,
+    keep,
+    load,
+    load_reals,
+    load_some,
+    memory,
+    reals,
+    store,
+    store_some,
+    store_stream,
+)
+from lowbit.kernels.cpu.rounding import element_constants, round_to_values, value_constants
+from lowbit.kernels.cpu.scale import choose_scales
 from lowbit.kernels.cpu.vector import LANES, splat_real
 
 
@@ -23,66 +34,78 @@ def qdq_items(x, out, plan, grid_record, given, stream, pending, first, last):
     given: block maxima as bits, one for each block, or empty to compute them. stream: write past the caches.
     """
     p, grid = plan[0], grid_record[0]
+    source, target, known = memory(x), memory(out), memory(given)
     size = scratch_size(grid)
-    amaxes, maxima = np.empty(size, np.uint32), np.empty(size, np.uint32)
-    encodes, scales = np.empty(size, np.float32), np.empty(size, np.float32)
-    wide_encodes, wide_scales = np.empty(size, np.float32), np.empty(size, np.float32)
+    scratch = np.empty(6 * size, np.uint32)
+    amaxes = memory(scratch)
+    maxima, encodes = advance(amaxes, size), reals(advance(amaxes, 2 * size))
+    scales, wide_encodes, wide_scales = advance(encodes, size), advance(encodes, 2 * size), advance(encodes, 3 * size)
     for item in range(first, last):
         band, _, start, rows, columns = locate(grid, item)
         width = min(grid.width, columns)
-        count = segment_amaxes(x, start, grid.columns, rows, columns, width, given, band, maxima, amaxes)
+        count = segment_amaxes(
+            source, start, grid.columns, rows, columns, width, known, len(given), band, maxima, amaxes
+        )
         if choose_scales(p, amaxes, count, encodes, scales):
             pending[item] = 1
         elif width % LANES == 0:
             for row in range(rows):
-                _row_of_blocks(p, x, out, start + row * grid.columns, columns, width, encodes, scales, stream)
+                _row_of_blocks(p, source, target, start + row * grid.columns, columns, width, encodes, scales, stream)
         else:
             spread(encodes, scales, columns, width, wide_encodes, wide_scales)
             for row in range(rows):
-                _row_of_columns(p, x, out, start + row * grid.columns, columns, wide_encodes, wide_scales, stream)
+                base = start + row * grid.columns
+                _row_of_columns(p, source, target, base, columns, wide_encodes, wide_scales, stream)
+    keep(scratch)
 
 
 @stage
 def spread(encodes, scales, columns, width, wide_encodes, wide_scales):
     """One entry a column from one entry a block."""
-    for column in range(columns):
-        wide_encodes[column] = encodes[column // width]
-        wide_scales[column] = scales[column // width]
+    block = 0
+    for first in range(0, columns, width):
+        encode, scale = encodes[block], scales[block]
+        for column in range(first, min(first + width, columns)):
+            wide_encodes[column] = encode
+            wide_scales[column] = scale
+        block += 1
 
 
 @stage
 def _row_of_blocks(p, x, out, base, columns, width, encodes, scales, stream):
     """A row whose blocks are whole vectors wide: the scale is the same in all lanes."""
-    constants, divide = element_constants(p), divides(p)
-    for first in range(0, columns, width):
-        encode, scale = splat_real(encodes[first // width]), splat_real(scales[first // width])
-        size = min(width, columns - first)
-        whole = size - size % LANES
-        for i in range(base + first, base + first + whole, LANES):
-            bits = round_to_values(p, constants, load(x, i), encode, scale, divide)
+    element, value = element_constants(p), value_constants(p)
+    whole = columns - columns % LANES
+    first = 0
+    for block in range((columns + width - 1) // width):
+        encode, scale = splat_real(encodes[block]), splat_real(scales[block])
+        for i in range(base + first, base + min(first + width, whole), LANES):
+            bits = round_to_values(element, value, load(x, i), encode, scale)
             if stream:
                 store_stream(out, i, bits)
             else:
                 store(out, i, bits)
-        if whole < size:
-            i, rest = base + first + whole, size - whole
-            bits = round_to_values(p, constants, load_some(x, i, rest), encode, scale, divide)
-            store_some(out, i, bits, rest)
+        first += width
+    if whole < columns:
+        block, rest = whole // width, columns - whole
+        encode, scale = splat_real(encodes[block]), splat_real(scales[block])
+        bits = round_to_values(element, value, load_some(x, base + whole, rest), encode, scale)
+        store_some(out, base + whole, bits, rest)
 
 
 @stage
 def _row_of_columns(p, x, out, base, columns, encodes, scales, stream):
     """A row with scales of its own in every lane."""
-    constants, divide = element_constants(p), divides(p)
+    element, value = element_constants(p), value_constants(p)
     whole = columns - columns % LANES
     for i in range(0, whole, LANES):
         encode, scale = load_reals(encodes, i), load_reals(scales, i)
-        bits = round_to_values(p, constants, load(x, base + i), encode, scale, divide)
+        bits = round_to_values(element, value, load(x, base + i), encode, scale)
         if stream:
             store_stream(out, base + i, bits)
         else:
             store(out, base + i, bits)
     if whole < columns:
         encode, scale, rest = load_reals(encodes, whole), load_reals(scales, whole), columns - whole
-        bits = round_to_values(p, constants, load_some(x, base + whole, rest), encode, scale, divide)
+        bits = round_to_values(element, value, load_some(x, base + whole, rest), encode, scale)
         store_some(out, base + whole, bits, rest)

@@ -1,8 +1,9 @@
-"""Loads and stores of vectors and single elements, for every tensor and code type.
+"""Memory as kernels see it: loads and stores of vectors and single elements, for every tensor and code type.
 
-The type of an array says what lies in it: float32 and uint32 arrays hold binary32 bits, uint16 arrays bfloat16, int16
-arrays float16 (numba has no float16 arrays). Tensor elements travel as binary32 bits: widening is exact, narrowing
-rounds to nearest even once (contract §0).
+Stages take the start of one-dimensional memory, not arrays: numba counts references to arrays at each call. Elements
+are addressed by index without bounds checks. The type of memory says what lies in it: float32 and uint32 mean binary32
+bits, uint16 bfloat16, int16 float16 (numba has no float16 arrays). Tensor elements travel as binary32 bits: widening is
+exact, narrowing rounds to nearest even once (contract §0).
 """
 
 from typing import Any
@@ -10,12 +11,54 @@ from typing import Any
 from llvmlite import ir
 from numba.core import types
 from numba.core.cgutils import get_or_insert_function
+from numba.np.arrayobj import make_array
 
 from lowbit.kernels.cpu.jit import intrinsic
-from lowbit.kernels.cpu.vector import BITS, F16, F32, I16, I32, LANES, REALS, Bits, Reals, constant, pointer, shuffle
+from lowbit.kernels.cpu.vector import BITS, F16, F32, I16, I32, LANES, REALS, Bits, Reals, constant, shuffle
 
 HALVES = ir.VectorType(F16, LANES)
 SHORTS = ir.VectorType(I16, LANES)
+
+
+def address(builder: Any, start: Any, index: Any, target: Any) -> Any:
+    """Address of element `index` from a memory start, as a pointer to `target`."""
+    return builder.bitcast(builder.gep(start, [index]), target.as_pointer())
+
+
+@intrinsic
+def memory(typing_context: Any, array: Any) -> Any:
+    """Where an array's elements start."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return make_array(array)(context, builder, args[0]).data
+
+    return types.CPointer(array.dtype)(array), emit
+
+
+@intrinsic
+def advance(typing_context: Any, start: Any, count: Any) -> Any:
+    """Memory that starts `count` elements further on."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.gep(args[0], [args[1]])
+
+    return start(start, types.int64), emit
+
+
+@intrinsic
+def reals(typing_context: Any, start: Any) -> Any:
+    """Memory of 32-bit integers, taken as float32."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], F32.as_pointer())
+
+    return types.CPointer(types.float32)(start), emit
+
+
+@intrinsic
+def keep(typing_context: Any, array: Any) -> Any:
+    """Does nothing: an array whose memory is in use must be named once more after the last use."""
+    return types.void(array), lambda context, builder, sig, args: context.get_dummy_value()
 
 
 def _widen(builder: Any, raw: Any, kind: Any, vector: bool) -> Any:
@@ -75,134 +118,134 @@ def _masked(builder: Any, operation: str, vector: Any, result: Any, arguments: l
 
 
 @intrinsic
-def load(typing_context: Any, array: Any, index: Any) -> Any:
+def load(typing_context: Any, start: Any, index: Any) -> Any:
     """Sixteen tensor elements from `index` on, as binary32 bits."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        vector, _, size = _memory_types(array.dtype)
-        raw = builder.load(pointer(context, builder, array, args[0], args[1], vector), align=size)
-        return _widen(builder, raw, array.dtype, vector=True)
+        vector, _, size = _memory_types(start.dtype)
+        raw = builder.load(address(builder, args[0], args[1], vector), align=size)
+        return _widen(builder, raw, start.dtype, vector=True)
 
-    return Bits(array, types.int64), emit
+    return Bits(start, types.int64), emit
 
 
 @intrinsic
-def load_some(typing_context: Any, array: Any, index: Any, count: Any) -> Any:
+def load_some(typing_context: Any, start: Any, index: Any, count: Any) -> Any:
     """The first `count` (at most 16) elements from `index` on, zeros in the other lanes; nothing else is read."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        vector, _, size = _memory_types(array.dtype)
-        address = pointer(context, builder, array, args[0], args[1], vector)
+        vector, _, size = _memory_types(start.dtype)
+        source = address(builder, args[0], args[1], vector)
         mask = _first_lanes(builder, args[2])
         raw = _masked(
-            builder, "load", vector, vector, [address, ir.Constant(I32, size), mask, ir.Constant(vector, None)]
+            builder, "load", vector, vector, [source, ir.Constant(I32, size), mask, ir.Constant(vector, None)]
         )
-        return _widen(builder, raw, array.dtype, vector=True)
+        return _widen(builder, raw, start.dtype, vector=True)
 
-    return Bits(array, types.int64, types.int64), emit
+    return Bits(start, types.int64, types.int64), emit
 
 
 @intrinsic
-def store(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
+def store(typing_context: Any, start: Any, index: Any, value: Any) -> Any:
     """Write sixteen tensor elements given as binary32 bits (no NaN)."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        vector, _, size = _memory_types(array.dtype)
-        target = pointer(context, builder, array, args[0], args[1], vector)
-        builder.store(_narrow(builder, args[2], array.dtype, vector=True), target, align=size)
+        vector, _, size = _memory_types(start.dtype)
+        target = address(builder, args[0], args[1], vector)
+        builder.store(_narrow(builder, args[2], start.dtype, vector=True), target, align=size)
         return context.get_dummy_value()
 
-    return types.void(array, types.int64, Bits), emit
+    return types.void(start, types.int64, Bits), emit
 
 
 @intrinsic
-def store_some(typing_context: Any, array: Any, index: Any, value: Any, count: Any) -> Any:
+def store_some(typing_context: Any, start: Any, index: Any, value: Any, count: Any) -> Any:
     """Write the first `count` (at most 16) lanes, given as binary32 bits (no NaN); nothing else is touched."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        vector, _, size = _memory_types(array.dtype)
-        target = pointer(context, builder, array, args[0], args[1], vector)
-        narrow = _narrow(builder, args[2], array.dtype, vector=True)
+        vector, _, size = _memory_types(start.dtype)
+        target = address(builder, args[0], args[1], vector)
+        narrow = _narrow(builder, args[2], start.dtype, vector=True)
         narrow = narrow if narrow.type == vector else builder.bitcast(narrow, vector)
         mask = _first_lanes(builder, args[3])
         _masked(builder, "store", vector, ir.VoidType(), [narrow, target, ir.Constant(I32, size), mask])
         return context.get_dummy_value()
 
-    return types.void(array, types.int64, Bits, types.int64), emit
+    return types.void(start, types.int64, Bits, types.int64), emit
 
 
 @intrinsic
-def store_stream(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
-    """Like `store`, past the caches; the address must be a multiple of 16 bytes."""
+def store_stream(typing_context: Any, start: Any, index: Any, value: Any) -> Any:
+    """Like `store`, past the caches; the address must be a multiple of the vector's size."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        vector, _, _ = _memory_types(array.dtype)
-        target = pointer(context, builder, array, args[0], args[1], vector)
-        written = builder.store(_narrow(builder, args[2], array.dtype, vector=True), target, align=16)
+        vector, _, size = _memory_types(start.dtype)
+        target = address(builder, args[0], args[1], vector)
+        written = builder.store(_narrow(builder, args[2], start.dtype, vector=True), target, align=LANES * size)
         written.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(I32, 1)]))
         return context.get_dummy_value()
 
-    return types.void(array, types.int64, Bits), emit
+    return types.void(start, types.int64, Bits), emit
 
 
 @intrinsic
-def load_one(typing_context: Any, array: Any, index: Any) -> Any:
+def load_one(typing_context: Any, start: Any, index: Any) -> Any:
     """One tensor element as binary32 bits."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        _, scalar, size = _memory_types(array.dtype)
-        raw = builder.load(pointer(context, builder, array, args[0], args[1], scalar), align=size)
-        return _widen(builder, raw, array.dtype, vector=False)
+        _, scalar, size = _memory_types(start.dtype)
+        raw = builder.load(address(builder, args[0], args[1], scalar), align=size)
+        return _widen(builder, raw, start.dtype, vector=False)
 
-    return types.uint32(array, types.int64), emit
+    return types.uint32(start, types.int64), emit
 
 
 @intrinsic
-def store_one(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
+def store_one(typing_context: Any, start: Any, index: Any, value: Any) -> Any:
     """Write one tensor element given as binary32 bits; every NaN is written as the positive quiet NaN."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        _, scalar, size = _memory_types(array.dtype)
+        _, scalar, size = _memory_types(start.dtype)
         magnitude = builder.and_(args[2], ir.Constant(I32, 0x7FFFFFFF))
         is_nan = builder.icmp_unsigned(">", magnitude, ir.Constant(I32, 0x7F800000))
         bits = builder.select(is_nan, ir.Constant(I32, 0x7FC00000), args[2])
-        target = pointer(context, builder, array, args[0], args[1], scalar)
-        builder.store(_narrow(builder, bits, array.dtype, vector=False), target, align=size)
+        target = address(builder, args[0], args[1], scalar)
+        builder.store(_narrow(builder, bits, start.dtype, vector=False), target, align=size)
         return context.get_dummy_value()
 
-    return types.void(array, types.int64, types.uint32), emit
+    return types.void(start, types.int64, types.uint32), emit
 
 
 @intrinsic
-def load_reals(typing_context: Any, array: Any, index: Any) -> Any:
-    """Sixteen float32 entries of a scratch array."""
+def load_reals(typing_context: Any, start: Any, index: Any) -> Any:
+    """Sixteen float32 entries of scratch memory."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.load(pointer(context, builder, array, args[0], args[1], REALS), align=4)
+        return builder.load(address(builder, args[0], args[1], REALS), align=4)
 
-    return Reals(array, types.int64), emit
+    return Reals(start, types.int64), emit
 
 
 @intrinsic
-def store_reals(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
-    """Write sixteen float32 entries of a scratch array."""
+def store_reals(typing_context: Any, start: Any, index: Any, value: Any) -> Any:
+    """Write sixteen float32 entries of scratch memory."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        builder.store(args[2], pointer(context, builder, array, args[0], args[1], REALS), align=4)
+        builder.store(args[2], address(builder, args[0], args[1], REALS), align=4)
         return context.get_dummy_value()
 
-    return types.void(array, types.int64, Reals), emit
+    return types.void(start, types.int64, Reals), emit
 
 
 @intrinsic
-def store_codes(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
-    """Write sixteen codes to an array of unsigned 8-, 16- or 32-bit integers."""
+def store_codes(typing_context: Any, start: Any, index: Any, value: Any) -> Any:
+    """Write sixteen codes to memory of unsigned 8-, 16- or 32-bit integers."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        width = array.dtype.bitwidth
+        width = start.dtype.bitwidth
         vector = ir.VectorType(ir.IntType(width), LANES)
         codes = args[2] if width == 32 else builder.trunc(args[2], vector)
-        builder.store(codes, pointer(context, builder, array, args[0], args[1], vector), align=width // 8)
+        builder.store(codes, address(builder, args[0], args[1], vector), align=width // 8)
         return context.get_dummy_value()
 
-    return types.void(array, types.int64, Bits), emit
+    return types.void(start, types.int64, Bits), emit

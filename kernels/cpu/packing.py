@@ -3,6 +3,7 @@
 import numpy as np
 
 from lowbit.kernels.cpu.jit import kernel, stage
+from lowbit.kernels.cpu.memory import keep, memory
 
 
 @stage
@@ -65,20 +66,12 @@ def _unpack_any(packed, start, count, bits, codes):
 @kernel
 def unpack_rows(packed, codes, columns, bits, first, last):
     """Unpack rows first..last of a packed matrix into `codes` (one-dimensional, row-major, one code an entry)."""
+    source, target = memory(packed), memory(codes)
     row_bytes = (columns * bits + 7) // 8
-    row_codes = np.empty(columns, np.uint32)
+    scratch = np.empty(columns, np.uint32)
+    row_codes = memory(scratch)
     for row in range(first, last):
-        unpack_run(packed, row * row_bytes, columns, bits, row_codes)
+        unpack_run(source, row * row_bytes, columns, bits, row_codes)
         for i in range(columns):
-            codes[row * columns + i] = row_codes[i]
-
-
-@kernel
-def pack_rows(codes, packed, columns, bits, first, last):
-    """Pack rows first..last of `codes` (one-dimensional, row-major) into `packed`."""
-    row_bytes = (columns * bits + 7) // 8
-    row_codes = np.empty(columns, np.uint32)
-    for row in range(first, last):
-        for i in range(columns):
-            row_codes[i] = codes[row * columns + i]
-        pack_run(row_codes, columns, bits, packed, row * row_bytes)
+            target[row * columns + i] = row_codes[i]
+    keep(scratch)

@@ -10,10 +10,10 @@ from lowbit.kernels.cpu.amax import segment_amaxes
 from lowbit.kernels.cpu.band import locate, scratch_size
 from lowbit.kernels.cpu.fake_quantize import spread
 from lowbit.kernels.cpu.jit import kernel, stage
-from lowbit.kernels.cpu.memory import load, load_reals, load_some, store_codes
+from lowbit.kernels.cpu.memory import advance, keep, load, load_reals, load_some, memory, reals, store_codes
 from lowbit.kernels.cpu.packing import pack_run
-from lowbit.kernels.cpu.rounding import element_constants, round_to_codes
-from lowbit.kernels.cpu.scale import choose_scales, divides, scale_code
+from lowbit.kernels.cpu.rounding import code_constants, element_constants, round_to_codes
+from lowbit.kernels.cpu.scale import choose_scales, scale_code
 from lowbit.kernels.cpu.vector import LANES
 
 
@@ -25,16 +25,20 @@ def quantize_items(x, packed, scale_out, plan, grid_record, given, pending, firs
     bit patterns for binary32 scales, empty for a plain cast. given: block maxima as bits, or empty to compute them.
     """
     p, grid = plan[0], grid_record[0]
+    source, target, known = memory(x), memory(packed), memory(given)
     size = scratch_size(grid)
-    amaxes, maxima, row_codes = np.empty(size, np.uint32), np.empty(size, np.uint32), np.empty(size, np.uint32)
-    encodes, scales = np.empty(size, np.float32), np.empty(size, np.float32)
-    wide_encodes, wide_scales = np.empty(size, np.float32), np.empty(size, np.float32)
+    scratch = np.empty(7 * size, np.uint32)
+    amaxes = memory(scratch)
+    maxima, row_codes, encodes = advance(amaxes, size), advance(amaxes, 2 * size), reals(advance(amaxes, 3 * size))
+    scales, wide_encodes, wide_scales = advance(encodes, size), advance(encodes, 2 * size), advance(encodes, 3 * size)
     row_bytes = (grid.columns * p.bits + 7) // 8
     blocks = (grid.columns + grid.width - 1) // grid.width
     for item in range(first, last):
         band, column, start, rows, columns = locate(grid, item)
         width = min(grid.width, columns)
-        count = segment_amaxes(x, start, grid.columns, rows, columns, width, given, band, maxima, amaxes)
+        count = segment_amaxes(
+            source, start, grid.columns, rows, columns, width, known, len(given), band, maxima, amaxes
+        )
         if choose_scales(p, amaxes, count, encodes, scales):
             pending[item] = 1
             continue
@@ -45,17 +49,18 @@ def quantize_items(x, packed, scale_out, plan, grid_record, given, pending, firs
         spread(encodes, scales, columns, width, wide_encodes, wide_scales)
         for row in range(rows):
             base = start + row * grid.columns
-            _codes_of_row(p, x, base, columns, wide_encodes, row_codes)
-            pack_run(row_codes, columns, p.bits, packed, base // grid.columns * row_bytes + column * p.bits // 8)
+            _codes_of_row(p, source, base, columns, wide_encodes, row_codes)
+            pack_run(row_codes, columns, p.bits, target, base // grid.columns * row_bytes + column * p.bits // 8)
+    keep(scratch)
 
 
 @stage
 def _codes_of_row(p, x, base, columns, encodes, row_codes):
     """Codes of a row, sixteen at a time; `row_codes` has room for whole vectors."""
-    constants, divide = element_constants(p), divides(p)
+    element, code = element_constants(p), code_constants(p)
     whole = columns - columns % LANES
     for i in range(0, whole, LANES):
-        store_codes(row_codes, i, round_to_codes(p, constants, load(x, base + i), load_reals(encodes, i), divide))
+        store_codes(row_codes, i, round_to_codes(element, code, load(x, base + i), load_reals(encodes, i)))
     if whole < columns:
         bits = load_some(x, base + whole, columns - whole)
-        store_codes(row_codes, whole, round_to_codes(p, constants, bits, load_reals(encodes, whole), divide))
+        store_codes(row_codes, whole, round_to_codes(element, code, bits, load_reals(encodes, whole)))

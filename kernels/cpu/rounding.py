@@ -8,6 +8,7 @@ pattern from M's counts steps.
 import numpy as np
 
 from lowbit.kernels.cpu.jit import stage
+from lowbit.kernels.cpu.scale import divides
 from lowbit.kernels.cpu.vector import (
     ABSOLUTE,
     EXPONENT,
@@ -28,7 +29,10 @@ UNLIMITED = np.float32(2.0**100)
 
 @stage
 def element_constants(p):
-    """The plan's element as vectors: lowest exponent, exponent shift to M, clamp, largest, what lies beyond it."""
+    """The plan's element as vectors: lowest exponent, exponent shift to M, clamp, largest, what lies beyond it.
+
+    Read once before a loop: the compiler cannot know that a store leaves the plan alone, and would read it again.
+    """
     saturates = p.overflow == p.max
     return (
         splat_bits(np.uint32((p.min_exponent + 127) << 23)),
@@ -36,6 +40,41 @@ def element_constants(p):
         splat_real(np.float32(p.max) if saturates else UNLIMITED),
         splat_real(np.float32(p.max)),
         splat_real(np.float32(p.overflow)),
+    )
+
+
+@stage
+def value_constants(p):
+    """(drop bits instead of rounding reals, divide, saturating with one level, dropped bits, tensor scale, zero).
+
+    `zero` is added last: +0 turns -0 into +0 for elements without -0, and adding -0 changes nothing.
+    """
+    zero = np.float32(-0.0) if p.negative_zero else np.float32(0.0)
+    return (
+        p.vector == ROUND_BITS,
+        divides(p),
+        p.overflow == p.max and p.tensor_scale == 1.0,
+        splat_bits(np.uint32(23 - p.mantissa)),
+        splat_real(np.float32(p.tensor_scale)),
+        splat_real(zero),
+    )
+
+
+@stage
+def code_constants(p):
+    """(drop bits, divide, two's complement, dropped bits, code past the largest, sign shift, mask, first signed code).
+
+    A float's sign is attached to codes from the last number on: 0 where it has -0, else 1.
+    """
+    return (
+        p.vector == ROUND_BITS,
+        divides(p),
+        p.twos_complement != 0,
+        splat_bits(np.uint32(23 - p.mantissa)),
+        splat_bits(p.overflow_code),
+        splat_bits(np.uint32(32 - p.bits)),
+        splat_bits(np.uint32((np.uint64(1) << np.uint64(p.bits)) - np.uint64(1))),
+        splat_bits(np.uint32(0) if p.negative_zero else np.uint32(1)),
     )
 
 
@@ -49,65 +88,46 @@ def scaled_magnitude(bits, encode, divide):
 
 
 @stage
-def round_to_values(p, constants, bits, encode, scale, divide):
+def round_to_values(element, value, bits, encode, scale):
     """Binary32 bits of the fake-quantized elements: fl(fl(element * scale) * tensor scale) with the input's sign.
 
-    Elements without -0 return +0: adding +0 turns -0 into +0, adding -0 changes nothing.
+    `element`, `value`: the constants of this file.
     """
+    lowest, shift, clamp, largest, beyond = element
+    drops, divide, simple, dropped, level, zero = value
     sign = bits & splat_bits(SIGN)
-    if p.vector == ROUND_BITS:
-        return _drop_bits(p, bits & splat_bits(ABSOLUTE)) | sign
-    lowest, shift, clamp, largest, beyond = constants
+    if drops:
+        return drop_bits(bits & splat_bits(ABSOLUTE), dropped) | sign
     magnitude = smaller(scaled_magnitude(bits, encode, divide), clamp)
     magnet = as_real(larger(as_bits(magnitude) & splat_bits(EXPONENT), lowest) + shift)
-    element = (magnitude + magnet) - magnet
-    element = where_less(largest, element, beyond, element)
-    value = (element * scale) * splat_real(np.float32(p.tensor_scale))
-    zero = splat_real(np.float32(-0.0) if p.negative_zero else np.float32(0.0))
-    return as_bits(as_real(as_bits(value) | sign) + zero)
+    rounded = (magnitude + magnet) - magnet
+    result = rounded * scale if simple else (where_less(largest, rounded, beyond, rounded) * scale) * level
+    return as_bits(as_real(as_bits(result) | sign) + zero)
 
 
 @stage
-def round_to_codes(p, constants, bits, encode, divide):
+def round_to_codes(element, code, bits, encode):
     """Element codes of tensor elements."""
-    if p.vector == ROUND_BITS:
-        return _float_codes(
-            p, _drop_bits(p, bits & splat_bits(ABSOLUTE)) >> splat_bits(np.uint32(23 - p.mantissa)), bits
-        )
-    lowest, shift, clamp, largest, _ = constants
-    magnitude = smaller(scaled_magnitude(bits, encode, divide), clamp)
-    binade = larger(as_bits(magnitude) & splat_bits(EXPONENT), lowest)
-    magnet = as_real(binade + shift)
-    total = magnitude + magnet
-    steps = as_bits(total) - as_bits(magnet)
-    codes = steps + ((binade - lowest) >> splat_bits(np.uint32(23 - p.mantissa)))
-    codes = where_less(largest, total - magnet, splat_bits(p.overflow_code), codes)
-    if p.twos_complement:
-        return _integer_codes(p, codes, bits)
-    return _float_codes(p, codes, bits)
+    lowest, shift, clamp, largest, _ = element
+    drops, divide, integer, dropped, beyond, sign_shift, mask, first_signed = code
+    if drops:
+        codes = drop_bits(bits & splat_bits(ABSOLUTE), dropped) >> dropped
+    else:
+        magnitude = smaller(scaled_magnitude(bits, encode, divide), clamp)
+        binade = larger(as_bits(magnitude) & splat_bits(EXPONENT), lowest)
+        magnet = as_real(binade + shift)
+        total = magnitude + magnet
+        codes = as_bits(total) - as_bits(magnet) + ((binade - lowest) >> dropped)
+        codes = where_less(largest, total - magnet, beyond, codes)
+    if integer:
+        return where_below(bits, splat_bits(SIGN), codes, splat_bits(np.uint32(0)) - codes) & mask
+    sign = (bits & splat_bits(SIGN)) >> sign_shift
+    return codes | where_below(codes, first_signed, splat_bits(np.uint32(0)), sign)
 
 
 @stage
-def _drop_bits(p, magnitude):
-    """Round binary32 magnitudes to fewer mantissa bits in integers: exact for subnormals, overflows to Inf."""
-    dropped = splat_bits(np.uint32(23 - p.mantissa))
-    odd = (magnitude >> dropped) & splat_bits(np.uint32(1))
-    half = splat_bits((np.uint32(1) << np.uint32(22 - p.mantissa)) - np.uint32(1))
-    return ((magnitude + half + odd) >> dropped) << dropped
-
-
-@stage
-def _float_codes(p, codes, bits):
-    """Sign and magnitude; the sign of a zero only where the element has -0."""
-    sign = (bits & splat_bits(SIGN)) >> splat_bits(np.uint32(32 - p.bits))
-    if not p.negative_zero:
-        sign = where_below(codes, splat_bits(np.uint32(1)), codes, sign)
-    return codes | sign
-
-
-@stage
-def _integer_codes(p, codes, bits):
-    """Two's complement in the element's width."""
-    negative = splat_bits(np.uint32(0)) - codes
-    codes = where_below(bits, splat_bits(SIGN), codes, negative)
-    return codes & splat_bits(np.uint32((np.uint64(1) << np.uint64(p.bits)) - np.uint64(1)))
+def drop_bits(magnitude, dropped):
+    """Round binary32 magnitudes to fewer mantissa bits in integers: exact for subnormals, overflows to infinity."""
+    one = splat_bits(np.uint32(1))
+    half = (one << (dropped - one)) - one
+    return ((magnitude + half + ((magnitude >> dropped) & one)) >> dropped) << dropped

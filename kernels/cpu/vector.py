@@ -1,8 +1,7 @@
 """Sixteen 32-bit lanes as values of numba functions, so that kernels read like arithmetic.
 
 The only file that knows LLVM. Two types: `Bits` (unsigned lanes) and `Reals` (binary32 lanes). LLVM splits the
-sixteen lanes on machines with narrower registers, so results are the same everywhere. Memory is addressed as
-(array, element index) of one-dimensional C-contiguous arrays, without bounds checks.
+sixteen lanes on machines with narrower registers, so results are the same everywhere.
 """
 
 import operator
@@ -15,7 +14,6 @@ from numba.core import types
 from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import models, register_model
-from numba.np.arrayobj import make_array
 
 from lowbit.kernels.cpu.jit import intrinsic
 
@@ -91,12 +89,6 @@ def constant(value: int, kind: Any = BITS) -> ir.Constant:
 def shuffle(builder: Any, left: Any, right: Any, lanes: list[int]) -> Any:
     """Lanes of two vectors in the given order."""
     return builder.shuffle_vector(left, right, ir.Constant(ir.VectorType(I32, len(lanes)), lanes))
-
-
-def pointer(context: Any, builder: Any, kind: Any, array: Any, index: Any, target: Any) -> Any:
-    """Address of element `index` of an array, as a pointer to `target`."""
-    data = make_array(kind)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [index]), target.as_pointer())
 
 
 def _unary(result: Any, argument: Any, emit: Callable[[Any, Any], Any]) -> Any:

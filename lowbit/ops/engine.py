@@ -15,7 +15,7 @@ from lowbit.formats.block import BlockFormat
 from lowbit.formats.rounding import Rounding, enum_member
 from lowbit.geometry import Axis, Geometry, geometry, normalized_axes
 from lowbit.lowering import INFINITY_BITS, SCALAR, KernelPlan, bits_to_float, float_to_bits, plan_for, with_tensor_level
-from lowbit.ops.dense import check_out, dense_view, new_array
+from lowbit.ops.dense import ALIGNMENT, check_out, dense_view, new_array
 
 Kind = Literal["float32", "bfloat16", "float16"]
 """What the elements of an array are; bfloat16 lies in uint16 arrays."""
@@ -83,7 +83,7 @@ def read_view(array: np.ndarray, kind: Kind) -> np.ndarray:
 def _run_qdq(flat: np.ndarray, target: np.ndarray, plan: KernelPlan, layout: Geometry, given: np.ndarray) -> None:
     kernels = backends.load()
     columns = int(layout.record[0]["columns"])
-    aligned = target.ctypes.data % 16 == 0 and columns * target.itemsize % 16 == 0
+    aligned = target.ctypes.data % ALIGNMENT == 0 and columns * target.itemsize % ALIGNMENT == 0
     stream = aligned and target.nbytes >= STREAM_BYTES and target.ctypes.data != flat.ctypes.data
     record, grid = plan.record, layout.record
     run_paths(

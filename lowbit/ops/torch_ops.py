@@ -53,8 +53,8 @@ def qdq(
     the shape is computed.
 
     The gradient is the straight-through one: it passes unchanged, **also where the value saturated**; tensor amax and
-    scale get none. Double backward and `torch.func` work. `tensor_amax` and `tensor_scale` are numbers or tensors of
-    one element; a tensor is read when the operator runs, also inside a compiled graph.
+    scale get none. Double backward and `torch.func` work, but not `torch.func` inside `torch.compile`. `tensor_amax`
+    and `tensor_scale` are numbers or tensors of one element, read when the operator runs, also in a compiled graph.
 
     `out` receives the result and is returned: x itself (in place) or memory that does not overlap x, of its shape and
     dtype; it has no gradient. Raises DtypeError, ShapeError, UnsupportedError, ArgumentError, FormatError, and
@@ -71,7 +71,7 @@ def qdq(
         nonfinite,
     )
     if out is None:
-        if torch._C._are_functorch_transforms_active():
+        if under_torch_func():
             return _StraightThrough.apply(*arguments)
         return torch.ops.lowbit.qdq.default(*arguments)
     _check_out(x, out)
@@ -79,7 +79,18 @@ def qdq(
     return out
 
 
-@torch.compiler.assume_constant_result
+def under_torch_func() -> bool:
+    """Whether a transform of `torch.func` (vmap, grad, ...) is at work.
+
+    Raises UnsupportedError if torch.compile is tracing it: torch 2.13 then drops the backward pass of custom functions
+    without a word (pytorch issue 193279). Where graph breaks are allowed, torch falls back to the eager transform.
+    """
+    active = torch._C._are_functorch_transforms_active()
+    if active and torch.compiler.is_compiling():
+        raise UnsupportedError("torch.func inside torch.compile loses custom gradients: compile what it transforms")
+    return active
+
+
 def _spec(fmt: BlockFormat) -> str:
     """The format's spec text; a constant to torch.compile, which cannot trace the making of it."""
     return find_format(fmt).spec
@@ -188,20 +199,27 @@ def _qdq_vmap(info: Any, in_dims: Any, x: torch.Tensor, *arguments: Any) -> tupl
     format, axis, rounding, amax, scale, nonfinite = arguments
     x = x.movedim(in_dims[0], 0) if in_dims[0] is not None else x.expand(info.batch_size, *x.shape)
     batched_scales = in_dims[4] is not None or in_dims[5] is not None
-    if not (batched_scales or _sees_whole_tensor(find_format(format), amax, scale)) and x.ndim > 1:
+    whole = _sees_whole_tensor(format, amax is not None or scale is not None)
+    if not (whole or batched_scales) and x.ndim > 1:
         shifted = [_shift_axis(a, x.ndim - 1) for a in axis]
         return _StraightThrough.apply(x, format, shifted, rounding, amax, scale, nonfinite), 0
-    amaxes = amax.movedim(in_dims[4], 0) if in_dims[4] is not None else [amax] * info.batch_size
-    scales = scale.movedim(in_dims[5], 0) if in_dims[5] is not None else [scale] * info.batch_size
+    amaxes = _per_sample(amax, in_dims[4], info.batch_size)
+    scales = _per_sample(scale, in_dims[5], info.batch_size)
     samples = zip(x, amaxes, scales, strict=True)
     results = [_StraightThrough.apply(s, format, axis, rounding, a, t, nonfinite) for s, a, t in samples]
     return torch.stack(results), 0
 
 
-def _sees_whole_tensor(fmt: BlockFormat, amax: torch.Tensor | None, scale: torch.Tensor | None) -> bool:
+def _per_sample(value: Any, dim: int | None, size: int) -> Any:
+    """One tensor argument for each sample, given as a batch along `dim` or (None) as one for all."""
+    return [value] * size if dim is None else value.movedim(dim, 0)
+
+
+def _sees_whole_tensor(format: str, scale_given: bool) -> bool:
     """Whether an element's result depends on all others: a tensor-wide block, or a tensor scale still to be found."""
+    fmt = find_format(format)
     one_block = fmt.block is not None and fmt.block.is_tensor
-    return one_block or (fmt.tensor_target is not None and amax is None and scale is None)
+    return one_block or (fmt.tensor_target is not None and not scale_given)
 
 
 def _shift_axis(axis: int, n_dims: int) -> int:
@@ -218,8 +236,10 @@ class _StraightThrough(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(x: torch.Tensor, *arguments: Any) -> torch.Tensor:
-        return torch.ops.lowbit.qdq.default(x, *arguments)
+    def forward(
+        x: torch.Tensor, format: str, axis: list[int], rounding: str, amax: Any, scale: Any, nonfinite: str | None
+    ) -> torch.Tensor:
+        return torch.ops.lowbit.qdq.default(x, format, axis, rounding, amax, scale, nonfinite)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -241,6 +261,10 @@ class _StraightThrough(torch.autograd.Function):
 def _straight_through(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
     return grad, None, None, None, None, None, None
 
+
+for function in (_spec, _sees_whole_tensor):
+    # What torch.compiler.assume_constant_result does, which would import all of torch._dynamo (2 s) to do it.
+    vars(function)["_dynamo_marked_constant"] = True
 
 _LIBRARY.impl("qdq", _qdq_cpu, "CPU")
 _LIBRARY.impl("qdq_out", _qdq_out_cpu, "CPU")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lowbit.errors import DtypeError
+from lowbit.errors import ArgumentError, DtypeError
 from lowbit.ops.engine import Kind
 
 KINDS: tuple[Kind, ...] = ("float32", "bfloat16", "float16")
@@ -42,6 +42,17 @@ def framework_of(x: Any) -> Framework:
     raise DtypeError(
         f"input is a {type(x).__name__}; give a numpy array or a torch tensor of float32, bfloat16 or float16"
     )
+
+
+def framework_named(name: str) -> Framework:
+    """The framework called "numpy" or "torch" (which is imported); ArgumentError for another name."""
+    if name == "numpy":
+        return NUMPY
+    if name == "torch":
+        from lowbit.ops.torch_arrays import TORCH
+
+        return TORCH
+    raise ArgumentError(f"framework={name!r} is not known; choose numpy or torch")
 
 
 def _unwrap(x: np.ndarray) -> tuple[np.ndarray, Kind]:

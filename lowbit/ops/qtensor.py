@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,19 @@ class QTensor:
         check_out(target, values)
         np.copyto(target, values)
         return out
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write to a .safetensors file, atomically (packed codes, scales, metadata). Raises FileError."""
+        from lowbit.ops.qtensor_file import save_qtensor
+
+        save_qtensor(self, path)
+
+    @staticmethod
+    def load(path: str | PathLike[str], *, framework: str = "numpy") -> "QTensor":
+        """Read what `save` wrote, as "numpy" or "torch" arrays. Raises FileError; the file is not trusted."""
+        from lowbit.ops.qtensor_file import load_qtensor
+
+        return load_qtensor(path, framework=framework)
 
     def __repr__(self) -> str:
         bits = f"{self.bits_per_element:.4g} bits per element"

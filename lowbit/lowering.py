@@ -10,25 +10,22 @@ than 2^19 codes, vector codebooks and entropy coding are not described by a plan
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import copysign, frexp, inf, isfinite, isnan, ldexp, nan
+from math import inf, isfinite, isnan, nan
 
 import numpy as np
 
 from lowbit.errors import ArgumentError
+from lowbit.formats.binary32 import FLT_MAX, INFINITY_BITS, binary32, float_to_bits, quotient
 from lowbit.formats.block import BlockFormat
 from lowbit.formats.floats import FloatElement, Specials
 from lowbit.formats.grids import Codebook, Element, IntElement
 from lowbit.formats.rounding import Arithmetic, Overflow, ScaleFloor, ScaleRule
-
-FLT_MAX = float(np.finfo(np.float32).max)
 
 NO_SCALE, POWER_OF_TWO, FLOAT_SCALE, FLOAT32_SCALE = range(4)
 """Scale families."""
 
 SCALAR, ROUND_REALS, ROUND_BITS = range(3)
 """How the vector path rounds elements: not at all, by real arithmetic, or by dropping mantissa bits."""
-
-INFINITY_BITS = 0x7F800000
 
 DIVIDE, TRANSFORMER_ENGINE, TORCHAO = range(3)
 """Orders of operations, as kernels see them."""
@@ -138,6 +135,7 @@ def with_tensor_level(plan: KernelPlan, fmt: BlockFormat, amax: float | None, sc
     record["target"] = target
     if not 2.0**-60 <= tensor_scale <= 2.0**60:
         record["vector"] = SCALAR
+    record.flags.writeable = False  # like the cached plan's: numba compiles for either
     return KernelPlan(record, plan.values, plan.codes)
 
 
@@ -154,40 +152,6 @@ def tensor_level(target: float, largest: float, amax: float | None, scale: float
     if encode > FLT_MAX:
         return quotient(1.0, FLT_MAX), FLT_MAX
     return quotient(amax, product), encode
-
-
-def binary32(value: float) -> float:
-    """`value` rounded once to binary32, nearest even, with subnormals: also where the process flushes them to zero."""
-    if value == 0 or not isfinite(value):
-        return value
-    _, exponent = frexp(value)
-    quantum = max(exponent - 24, -149)
-    rounded = ldexp(round(ldexp(value, -quantum)), quantum)
-    return rounded if abs(rounded) <= FLT_MAX else inf if rounded > 0 else -inf
-
-
-def bits_to_float(bits: int) -> float:
-    """The value of the bits of a finite binary32 magnitude, whatever mode the processor is in."""
-    exponent, fraction = bits >> 23, bits & 0x7FFFFF
-    return ldexp(fraction, -149) if exponent == 0 else ldexp(fraction | 0x800000, exponent - 150)
-
-
-def float_to_bits(value: float) -> int:
-    """Bits of the binary32 number nearest to `value` (one quiet NaN), whatever mode the processor is in."""
-    if isnan(value):
-        return 0x7FC00000
-    magnitude = abs(binary32(value))
-    sign = 0x80000000 if copysign(1.0, value) < 0 else 0
-    if magnitude == inf or magnitude == 0:
-        return sign | (INFINITY_BITS if magnitude else 0)
-    exponent = max(frexp(magnitude)[1] - 24, -149)
-    significand = int(ldexp(magnitude, -exponent))
-    return sign | (significand + ((exponent + 149) << 23))
-
-
-def quotient(numerator: float, denominator: float) -> float:
-    """The binary32 quotient; infinity for a zero denominator."""
-    return binary32(numerator / denominator) if denominator else inf
 
 
 def _fill_level(record: np.ndarray, tensor_scale: float, encode: float) -> None:

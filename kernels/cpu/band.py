@@ -5,11 +5,11 @@ axis width 1. A band is one row of blocks; a segment is a stretch of a band that
 its maxima and for rounding, the second time from cache.
 """
 
-from lowbit.kernels.cpu.jit import stage
+from lowbit.kernels.cpu.jit import small_stage, stage
 from lowbit.kernels.cpu.vector import LANES
 
 
-@stage
+@small_stage
 def locate(grid, item):
     """(band, column, start, rows, columns) of a work item: where its segment lies and how large it is."""
     band, segment = item // grid.segments, item % grid.segments
@@ -20,7 +20,7 @@ def locate(grid, item):
     return band, column, start, min(grid.height, grid.rows - row), min(grid.segment, grid.columns - column)
 
 
-@stage
+@small_stage
 def scratch_size(grid):
     """Entries of a scratch array that holds one number a column or block of a segment, in whole vectors."""
     return min(grid.segment, grid.columns) + 2 * LANES

@@ -62,13 +62,11 @@ def qdq_items(x, out, plan, grid_record, given, stream, pending, first, last):
 @stage
 def spread(encodes, scales, columns, width, wide_encodes, wide_scales):
     """One entry a column from one entry a block."""
-    block = 0
-    for first in range(0, columns, width):
+    for block in range((columns + width - 1) // width):
         encode, scale = encodes[block], scales[block]
-        for column in range(first, min(first + width, columns)):
+        for column in range(block * width, min((block + 1) * width, columns)):
             wide_encodes[column] = encode
             wide_scales[column] = scale
-        block += 1
 
 
 @stage

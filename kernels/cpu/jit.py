@@ -28,6 +28,11 @@ def stage(function: Callable[..., Any]) -> Any:
     return njit(**OPTIONS)(function)
 
 
+def small_stage(function: Callable[..., Any]) -> Any:
+    """A stage without loops, merged into its callers before they are compiled: a compilation less."""
+    return njit(inline="always", **OPTIONS)(function)
+
+
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile `function` as an entry point, cached on disk between processes."""
     saved = config.CACHE_DIR  # pyright: ignore

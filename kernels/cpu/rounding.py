@@ -7,7 +7,7 @@ pattern from M's counts steps.
 
 import numpy as np
 
-from lowbit.kernels.cpu.jit import stage
+from lowbit.kernels.cpu.jit import small_stage, stage
 from lowbit.kernels.cpu.scale import divides
 from lowbit.kernels.cpu.vector import (
     ABSOLUTE,
@@ -27,7 +27,7 @@ from lowbit.lowering import ROUND_BITS
 UNLIMITED = np.float32(2.0**100)
 
 
-@stage
+@small_stage
 def element_constants(p):
     """The plan's element as vectors: lowest exponent, exponent shift to M, clamp, largest, what lies beyond it.
 
@@ -43,7 +43,7 @@ def element_constants(p):
     )
 
 
-@stage
+@small_stage
 def value_constants(p):
     """(drop bits instead of rounding reals, divide, saturating with one level, dropped bits, tensor scale, zero).
 
@@ -60,7 +60,7 @@ def value_constants(p):
     )
 
 
-@stage
+@small_stage
 def code_constants(p):
     """(drop bits, divide, two's complement, dropped bits, code past the largest, sign shift, mask, first signed code).
 
@@ -78,7 +78,7 @@ def code_constants(p):
     )
 
 
-@stage
+@small_stage
 def scaled_magnitude(bits, encode, divide):
     """|y|: the scaled magnitudes of tensor elements."""
     magnitude = as_real(bits & splat_bits(ABSOLUTE))
@@ -125,7 +125,7 @@ def round_to_codes(element, code, bits, encode):
     return codes | where_below(codes, first_signed, splat_bits(np.uint32(0)), sign)
 
 
-@stage
+@small_stage
 def drop_bits(magnitude, dropped):
     """Round binary32 magnitudes to fewer mantissa bits in integers: exact for subnormals, overflows to infinity."""
     one = splat_bits(np.uint32(1))

@@ -6,7 +6,7 @@ geometry. Blocks outside the plan's bounds (see `lowbit.lowering`) are reported,
 
 import numpy as np
 
-from lowbit.kernels.cpu.jit import stage
+from lowbit.kernels.cpu.jit import small_stage, stage
 from lowbit.kernels.cpu.memory import load, store_reals
 from lowbit.kernels.cpu.scalar import FLT_MAX, magnitude_code
 from lowbit.kernels.cpu.vector import (
@@ -60,7 +60,7 @@ def choose_scales(p, amaxes, count, encodes, scales):
     return any_set(outside)
 
 
-@stage
+@small_stage
 def divides(p):
     """Whether elements are divided by `encodes` (a multiplication by the inverse would round differently)."""
     return p.scale_family > POWER_OF_TWO and p.arithmetic == DIVIDE
@@ -95,7 +95,7 @@ def _float(p, amax, block, encodes, scales):
     return where_less(scale, tiny, amax, none)
 
 
-@stage
+@small_stage
 def _target(p, amax):
     """The real number that is rounded to a float scale (contract §3 and §4)."""
     if p.arithmetic == TRANSFORMER_ENGINE:
@@ -108,7 +108,7 @@ def _target(p, amax):
     return target
 
 
-@stage
+@small_stage
 def _on_scale_grid(p, target):
     """The target on the scale's grid: saturated, nearest even or upward."""
     if p.scale_family == FLOAT32_SCALE:

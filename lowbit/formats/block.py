@@ -10,8 +10,9 @@ from functools import cached_property
 from typing import Any
 
 from lowbit.errors import ArgumentError, FormatError
+from lowbit.formats.binary32 import binary32
 from lowbit.formats.codes import MAX_ENUMERATED_BITS
-from lowbit.formats.elements import binary32, element_text, number_text
+from lowbit.formats.elements import element_text, number_text
 from lowbit.formats.floats import FloatElement
 from lowbit.formats.grids import Element
 from lowbit.formats.rounding import Arithmetic, Overflow, ScaleFloor, ScaleRule, enum_member
@@ -49,7 +50,7 @@ class BlockFormat:
             kind = OPTIONS[option]
             object.__setattr__(self, option, default if given is None else enum_member(kind, given, option))
         if self.tensor_target is not None:
-            object.__setattr__(self, "tensor_target", binary32(self.tensor_target))
+            object.__setattr__(self, "tensor_target", Fraction(binary32(float(self.tensor_target))))
         _check_element(self)
         _check_scale(self)
         _check_tensor_target(self)

@@ -4,9 +4,9 @@ Text form: a name of the table, or `[u]eXmY[bBIAS][finite|fn|ieee|fnuz|p3109][nz
 `{v0,v1,...}` for a codebook.
 """
 
-import struct
 from fractions import Fraction
 
+from lowbit.formats.binary32 import binary32
 from lowbit.formats.floats import FloatElement, Specials
 from lowbit.formats.grids import Codebook, Element, IntElement
 
@@ -111,9 +111,4 @@ def number_text(value: Fraction) -> str:
     number = float(value)
     if number == int(number):
         return str(int(number))
-    return next(text for digits in (7, 8, 9) if binary32(float(text := f"{number:.{digits}g}")) == value)
-
-
-def binary32(value: float | Fraction) -> Fraction:
-    """The binary32 number nearest to `value` (inside its range), exact."""
-    return Fraction(struct.unpack("<f", struct.pack("<f", float(value)))[0])
+    return next(text for digits in (7, 8, 9) if binary32(float(text := f"{number:.{digits}g}")) == number)

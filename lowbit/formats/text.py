@@ -9,8 +9,9 @@ from fractions import Fraction
 from typing import Any
 
 from lowbit.errors import FormatError
+from lowbit.formats.binary32 import binary32
 from lowbit.formats.block import OPTIONS, BlockFormat
-from lowbit.formats.elements import NAMED, SCALES, binary32
+from lowbit.formats.elements import NAMED, SCALES
 from lowbit.formats.floats import FloatElement, Specials
 from lowbit.formats.grids import Codebook, Element, IntElement
 from lowbit.formats.shape import BlockShape
@@ -119,7 +120,7 @@ def _parse_float(
 
 def _parse_codebook(text: str) -> Codebook:
     try:
-        entries = tuple(binary32(float(value)) for value in text.strip("{}").split(","))
+        entries = tuple(Fraction(binary32(float(value))) for value in text.strip("{}").split(","))
     except (ValueError, OverflowError):
         raise FormatError(f"{text!r}: a codebook is {{v0,v1,...}} with ascending finite decimal numbers") from None
     return Codebook(name=text, entries=entries, source="described by its values")

@@ -1,0 +1,1 @@
+"""Operations on arrays and tensors: checks, memory layout, kernels, and what users call."""

@@ -67,9 +67,10 @@ def _unwrap(x: np.ndarray) -> tuple[np.ndarray, Kind]:
 def _wrap(array: np.ndarray, kind: Kind | None = None) -> np.ndarray:
     if kind != "bfloat16":
         return array
-    import ml_dtypes  # whoever holds a numpy bfloat16 array has it
-
-    return array.view(ml_dtypes.bfloat16)
+    try:
+        return array.view("bfloat16")  # known to numpy once ml_dtypes is imported
+    except TypeError:
+        raise DtypeError("numpy has no bfloat16 of its own; import ml_dtypes, or ask for float32") from None
 
 
 _FAST: dict[Any, Kind] = {np.dtype(np.float32): "float32", np.dtype(np.float16): "float16"}

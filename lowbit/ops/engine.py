@@ -11,10 +11,11 @@ import numpy as np
 
 from lowbit import backends
 from lowbit.errors import ArgumentError, NonfiniteError, UnsupportedError
+from lowbit.formats.binary32 import INFINITY_BITS, bits_to_float, float_to_bits
 from lowbit.formats.block import BlockFormat
 from lowbit.formats.rounding import Rounding, enum_member
 from lowbit.geometry import Axis, Geometry, geometry, normalized_axes
-from lowbit.lowering import INFINITY_BITS, SCALAR, KernelPlan, bits_to_float, float_to_bits, plan_for, with_tensor_level
+from lowbit.lowering import SCALAR, KernelPlan, plan_for, with_tensor_level
 from lowbit.ops.dense import ALIGNMENT, check_out, dense_view, new_array
 
 Kind = Literal["float32", "bfloat16", "float16"]

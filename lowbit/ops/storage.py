@@ -149,7 +149,9 @@ def grid_shape(shape: tuple[int, ...], fmt: BlockFormat) -> tuple[int, ...]:
 
 def expected_layout(shape: tuple[int, ...], fmt: BlockFormat) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
     """Shape and dtype of the stored arrays of a tensor whose quantization axes are last."""
-    layout = {"packed": ((*shape[:-1], row_bytes(shape[-1], fmt)), np.dtype(np.uint8))}
+    layout: dict[str, tuple[tuple[int, ...], np.dtype]] = {
+        "packed": ((*shape[:-1], row_bytes(shape[-1], fmt)), np.dtype(np.uint8))
+    }
     if fmt.scale is not None:
         dtype = np.dtype(np.float32) if fmt.is_float32_scale else scale_dtype(fmt)
         layout["scales"] = (grid_shape(shape, fmt), dtype)

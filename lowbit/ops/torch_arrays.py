@@ -20,8 +20,10 @@ DEVICES = ("cpu", "meta")
 """Devices with a kernel; on `meta` only shape, dtype and strides are computed."""
 
 
-def check_input(x: torch.Tensor, name: str) -> None:
-    """Refuse dtypes, layouts and devices without a kernel, saying what to do."""
+def check_input(x: object, name: str) -> None:
+    """Refuse dtypes, layouts and devices without a kernel: DtypeError or UnsupportedError, saying what to do."""
+    if not isinstance(x, torch.Tensor):
+        raise DtypeError(f"{name} is a {type(x).__name__}; give a torch.Tensor")
     if x.dtype not in KINDS:
         advice = "take its parts" if x.dtype.is_complex else "convert it with x.float()"
         raise DtypeError(f"{name} is {x.dtype}; allowed are torch.float32, bfloat16 and float16: {advice}")

@@ -17,13 +17,7 @@ from lowbit.formats import BlockFormat, Rounding
 from lowbit.formats import format as find_format
 from lowbit.ops import engine
 from lowbit.ops.dense import new_array
-from lowbit.ops.engine import Kind
-
-KINDS: dict[torch.dtype, Kind] = {torch.float32: "float32", torch.bfloat16: "bfloat16", torch.float16: "float16"}
-"""The dtypes that are quantized, and what the engine calls them."""
-
-DEVICES = ("cpu", "meta")
-"""Devices with a kernel; on `meta` only shape, dtype and strides are computed."""
+from lowbit.ops.torch_arrays import KINDS, check_input, tensor_array
 
 _HUGE_BYTES = 1 << 20
 """From this size on a result lives in memory from numpy's allocator, which asks for huge pages (3 times faster)."""
@@ -96,21 +90,6 @@ def _spec(fmt: BlockFormat) -> str:
     return find_format(fmt).spec
 
 
-def check_input(x: object, name: str) -> None:
-    """Refuse dtypes, layouts and devices without a kernel: DtypeError or UnsupportedError, saying what to do."""
-    if not isinstance(x, torch.Tensor):
-        raise DtypeError(f"{name} is a {type(x).__name__}; give a torch.Tensor")
-    if x.dtype not in KINDS:
-        advice = "take its parts" if x.dtype.is_complex else "convert it with x.float()"
-        raise DtypeError(f"{name} is {x.dtype}; allowed are torch.float32, bfloat16 and float16: {advice}")
-    # Dynamo refuses to look at a layout in a backward pass; what it traces is dense.
-    if not torch.compiler.is_compiling() and (x.layout is not torch.strided or x.is_nested):
-        layout = "nested" if x.is_nested else x.layout
-        raise DtypeError(f"{name} has layout {layout}; only dense tensors are quantized: use x.to_dense() or a loop")
-    if x.device.type not in DEVICES:
-        raise UnsupportedError(f"{name} is on {x.device}; this version has CPU kernels: move it with x.cpu()")
-
-
 def _check_out(x: torch.Tensor, out: torch.Tensor) -> None:
     check_input(out, "out")
     if out.dtype is not x.dtype or out.device != x.device:
@@ -140,13 +119,6 @@ def _number(value: torch.Tensor | None) -> float | None:
     return None if value is None else float(value.item())
 
 
-def tensortensor_array(x: torch.Tensor) -> Any:
-    """The tensor's memory as a numpy array, bfloat16 as its 16-bit patterns."""
-    if x.dtype is torch.bfloat16:
-        return x.detach().view(torch.int16).numpy().view(np.uint16)
-    return x.detach().numpy()
-
-
 def _new_like(x: torch.Tensor) -> torch.Tensor:
     """Uninitialized memory with the shape, dtype and strides of `torch.empty_like(x)`."""
     if x.nbytes < _HUGE_BYTES:
@@ -167,7 +139,7 @@ def _run(
     nonfinite: str | None,
 ) -> None:
     engine.qdq(
-        tensortensor_array(x),
+        tensor_array(x),
         KINDS[x.dtype],
         find_format(format),
         axis=axis[0] if len(axis) == 1 else (axis[0], axis[1]),
@@ -175,7 +147,7 @@ def _run(
         tensor_amax=_number(tensor_amax),
         tensor_scale=_number(tensor_scale),
         nonfinite=nonfinite,
-        out=tensortensor_array(out),
+        out=tensor_array(out),
     )
 
 

@@ -140,7 +140,8 @@ def with_tensor_level(plan: KernelPlan, fmt: BlockFormat, amax: float | None, sc
 
 
 def tensor_level(target: float, largest: float, amax: float | None, scale: float | None) -> tuple[float, float]:
-    """(decode scale t, encode scale g) of contract §4, in binary32 arithmetic."""
+    """(decode scale t, encode scale g) of contract §4 in binary32 arithmetic; the arguments are rounded to it first."""
+    amax, scale = (None if number is None else binary32(number) for number in (amax, scale))
     if scale is not None:
         if not (isfinite(scale) and scale > 0):
             raise ArgumentError(f"tensor_scale={scale!r} must be a positive finite number")
@@ -156,7 +157,7 @@ def tensor_level(target: float, largest: float, amax: float | None, scale: float
 
 def _fill_level(record: np.ndarray, tensor_scale: float, encode: float) -> None:
     record["tensor_scale"] = tensor_scale
-    record["inverse_tensor_scale"] = quotient(1.0, tensor_scale)
+    record["inverse_tensor_scale"] = min(quotient(1.0, tensor_scale), FLT_MAX)
     record["inverse_encode"] = quotient(1.0, encode)
 
 

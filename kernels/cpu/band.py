@@ -5,7 +5,7 @@ axis width 1. A band is one row of blocks; a segment is a stretch of a band that
 its maxima and for rounding, the second time from cache.
 """
 
-from lowbit.kernels.cpu.jit import small_stage, stage
+from lowbit.kernels.cpu.jit import small_stage
 from lowbit.kernels.cpu.vector import LANES
 
 

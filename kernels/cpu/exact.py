@@ -95,7 +95,7 @@ def _encode(p, scale):
         product = fl(scale * p.inverse_encode)
         return min(fl(1.0 / product), FLT_MAX) if product > 0.0 else FLT_MAX
     if p.arithmetic == TORCHAO:
-        return fl(p.inverse_tensor_scale / scale) if scale > 0.0 else 0.0
+        return min(fl(p.inverse_tensor_scale / scale), FLT_MAX) if scale > 0.0 else 0.0
     return fl(scale * p.tensor_scale)
 
 

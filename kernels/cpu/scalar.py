@@ -9,12 +9,13 @@ import math
 
 import numpy as np
 
+from lowbit.formats import binary32
+from lowbit.formats.binary32 import FLT_MAX
 from lowbit.kernels.cpu.jit import stage
 from lowbit.kernels.cpu.vector import bits_of, real_of
 
-INFINITY_BITS = np.uint32(0x7F800000)
-NAN_BITS = np.uint32(0x7FC00000)
-FLT_MAX = 3.4028234663852886e38
+INFINITY_BITS = np.uint32(binary32.INFINITY_BITS)
+NAN_BITS = np.uint32(binary32.NAN_BITS)
 
 
 @stage
@@ -22,7 +23,7 @@ def widen(bits):
     """The binary64 value of binary32 bits (subnormals by their integer significand)."""
     magnitude = bits & np.uint32(0x7FFFFFFF)
     if magnitude < np.uint32(0x00800000):
-        value = np.float64(np.int64(magnitude)) * 1.401298464324817e-45  # 2^-149, normal in binary64
+        value = np.float64(np.int64(magnitude)) * 2.0**-149  # normal in binary64
     else:
         value = np.float64(real_of(magnitude))
     return -value if bits >> np.uint32(31) else value
@@ -35,9 +36,9 @@ def round_bits(value):
     sign = np.uint32(0x80000000) if math.copysign(1.0, value) < 0 else np.uint32(0)
     if magnitude != magnitude:
         return NAN_BITS
-    if magnitude < 1.1754943508222875e-38:  # below 2^-126: an integer number of 2^-149
-        return np.uint32(np.int64(np.rint(magnitude * 7.136238463529799e44))) | sign
-    if magnitude >= 3.4028235677973366e38:  # FLT_MAX and half a unit more
+    if magnitude < 2.0**-126:  # subnormal: an integer number of 2^-149
+        return np.uint32(np.int64(np.rint(magnitude * 2.0**149))) | sign
+    if magnitude >= FLT_MAX + 2.0**103:  # half a unit beyond the largest
         return INFINITY_BITS | sign
     return bits_of(np.float32(magnitude)) | sign
 

@@ -12,7 +12,8 @@ from functools import lru_cache
 from math import copysign, isfinite
 
 from lowbit.errors import FormatError
-from lowbit.formats import Codebook, Element, FloatElement
+from lowbit.formats import Codebook, Element, FloatElement, IntElement
+from lowbit.formats.codes import MAX_ENUMERATED_BITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,12 @@ def grid_of(element: Element) -> Grid:
     if isinstance(element, Codebook):
         values = tuple(float(entry) for entry in element.entries)
         return Grid(element, Side(values, tuple(range(len(values)))), None)
-    allowed = set(element.values())  # leaves out the code that symmetric integers do not use
+    if element.bits > MAX_ENUMERATED_BITS:
+        raise FormatError(f"{element.name} has 2^{element.bits} codes; the oracle lists elements of up to 19 bits")
     decoded = [(element.decode(code), code) for code in range(1 << element.bits)]
-    used = [(value, code) for value, code in decoded if isfinite(value) and value in allowed]
+    used = [(value, code) for value, code in decoded if isfinite(value)]
+    if isinstance(element, IntElement):  # a symmetric integer leaves its most negative code unused
+        used = [(value, code) for value, code in used if abs(value) <= element.max or element.asymmetric]
     negative = [(-value, code) for value, code in used if copysign(1.0, value) < 0]
     positive = [(value, code) for value, code in used if copysign(1.0, value) > 0]
     if element.signed and not element.has_negative_zero:

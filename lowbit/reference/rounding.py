@@ -86,7 +86,8 @@ def _round_on_side(
         return side.codes[index]
     high = _beyond(grid.element) if last else Fraction(side.values[index + 1])
     distance = min((Fraction(position) - low) / (high - low), Fraction(1))
-    if not _goes_up(distance, side.codes[index], mode, mirrored=negative and not grid.is_signed_list, negative=negative):
+    mirrored = negative and not grid.is_signed_list
+    if not _goes_up(distance, side.codes[index], mode, mirrored=mirrored, negative=negative):
         return side.codes[index]
     return _overflow_code(grid.element, negative=negative) if last else side.codes[index + 1]
 
@@ -114,7 +115,7 @@ def _goes_up(distance: Fraction, low_code: int, mode: Mode, *, mirrored: bool, n
         case Rounding.TO_ODD:
             return low_code % 2 == 0
         case Rounding.STOCHASTIC:
-            raise ArgumentError("rounding='stochastic' needs random bits; give bits= and random=, or seed= for a tensor")
+            raise ArgumentError("rounding='stochastic' needs random bits; give bits= and random=")
 
 
 def stochastic_up(distance: Fraction, draw: Draw) -> bool:

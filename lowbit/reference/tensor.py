@@ -1,0 +1,192 @@
+"""Quantize, dequantize and fake-quantize nested lists exactly: the oracle's front (contract §2-§5, §7, §8).
+
+Numbers are Python floats. Kernels see binary32 input; the oracle also takes float64 numbers, each operation then rounds
+the exact result once, as everywhere.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from lowbit.errors import ArgumentError, NonfiniteError, ShapeError
+from lowbit.formats import BlockFormat, Rounding, Stochastic, format
+from lowbit.formats.rounding import enum_member
+from lowbit.reference.block import cast_code, cast_value, decode_in_block, quantize_block
+from lowbit.reference.layout import Axis, Nested, Shape, block_sides, blocks, flatten, grid_shape, nest, shape_of
+from lowbit.reference.level import Level, check_two_levels, given_scale, resolve_tensor_scale
+from lowbit.reference.philox import random_bits
+from lowbit.reference.rounding import Draw, Mode
+from lowbit.reference.scale import TensorScale
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quantized:
+    """What a tensor is stored as, and what it decodes to.
+
+    Invariants: `codes` and `values` have the input's shape; `scales` has the shape of the block grid (as many axes as
+    the input, each ceil(length / side of a block)) and holds codes of the scale element, 32-bit patterns for binary32
+    scales; without blocks it is None. `tensor_scale` is t of contract §4, None for formats with one level.
+    """
+
+    codes: Any
+    scales: Any
+    tensor_scale: float | None
+    values: Any
+
+
+def quantize(
+    x: Nested,
+    fmt: BlockFormat | str,
+    *,
+    axis: Axis = -1,
+    rounding: str | Rounding | Stochastic = "nearest_even",
+    seed: int | None = None,
+    stream: int = 0,
+    offset: int = 0,
+    tensor_amax: float | None = None,
+    tensor_scale: float | None = None,
+) -> Quantized:
+    """Codes, scales and decoded values of nested lists `x` of any depth, in format `fmt`.
+
+    `axis` is the axis of runs and rows, a pair for tiles (default: the last two); whole-tensor blocks and plain casts
+    have none. `rounding="stochastic"` (32 bits, midpoint) or a `Stochastic` needs a `seed`; the random bits of an
+    element follow from (seed, stream, offset + its row-major index in x). `tensor_amax` is the amax of the whole tensor
+    where x is a piece of it: for two-level formats, and for whole-tensor blocks, whose own amax it replaces;
+    `tensor_scale` is a static t of two-level formats. Both are rounded to binary32.
+
+    A block with NaN or ±Inf has codes 0, the NaN scale and NaN values, and such elements do not enter the tensor's
+    amax; in a plain cast NaN stays NaN. Formats without NaN raise NonfiniteError. -0 is kept where the element has it;
+    blocks of zeros have scale code 0; short last blocks are as if padded with zeros; empty tensors give empty lists.
+    Raises ShapeError for ragged lists or an axis that does not fit, ArgumentError for the rest.
+    """
+    fmt, shape, numbers = format(fmt), shape_of(x), flatten(x)
+    _refuse_nonfinite(numbers, shape, fmt)
+    modes = _modes(rounding, len(numbers), seed=seed, stream=stream, offset=offset)
+    if fmt.scale is None:
+        check_two_levels(fmt, tensor_amax, tensor_scale)
+        codes = [cast_code(number, mode, fmt) for number, mode in zip(numbers, modes, strict=True)]
+        values = [cast_value(code, fmt) for code in codes]
+        return Quantized(codes=nest(codes, shape), scales=None, tensor_scale=None, values=nest(values, shape))
+    level = resolve_tensor_scale(numbers, fmt, tensor_amax=tensor_amax, tensor_scale=tensor_scale)
+    sides = block_sides(fmt, shape, axis)
+    codes, scales = _encode(numbers, modes, fmt, shape, sides, level)
+    return Quantized(
+        codes=nest(codes, shape),
+        scales=nest(scales, grid_shape(shape, sides)),
+        tensor_scale=level.scale.decode if fmt.tensor_target is not None else None,
+        values=nest(_decode(codes, scales, fmt, shape, sides, level.scale), shape),
+    )
+
+
+def qdq(
+    x: Nested,
+    fmt: BlockFormat | str,
+    *,
+    axis: Axis = -1,
+    rounding: str | Rounding | Stochastic = "nearest_even",
+    seed: int | None = None,
+    stream: int = 0,
+    offset: int = 0,
+    tensor_amax: float | None = None,
+    tensor_scale: float | None = None,
+) -> Any:
+    """The values of `quantize(x, fmt, ...)`, nested lists of x's shape; arguments, specials and errors as there."""
+    quantized = quantize(
+        x,
+        fmt,
+        axis=axis,
+        rounding=rounding,
+        seed=seed,
+        stream=stream,
+        offset=offset,
+        tensor_amax=tensor_amax,
+        tensor_scale=tensor_scale,
+    )
+    return quantized.values
+
+
+def dequantize(
+    codes: Nested, scales: Nested, fmt: BlockFormat | str, *, axis: Axis = -1, tensor_scale: float | None = None
+) -> Any:
+    """Values of stored codes: fl(fl(element × block scale) × tensor scale) (contract §2).
+
+    `codes` are nested lists of element codes, `scales` of scale codes in the shape that `quantize` gives (None for
+    plain casts); a two-level format needs its `tensor_scale`. NaN scales give NaN blocks, products beyond binary32
+    infinities. Raises ShapeError for scales that do not fit the codes, FormatError for codes that do not exist,
+    ArgumentError for a tensor scale that is missing or has no place.
+    """
+    fmt, shape = format(fmt), shape_of(codes)
+    numbers = [int(code) for code in flatten(codes)]
+    if fmt.scale is None:
+        check_two_levels(fmt, None, tensor_scale)
+        return nest([cast_value(code, fmt) for code in numbers], shape)
+    sides = block_sides(fmt, shape, axis)
+    expected = grid_shape(shape, sides)
+    if scales is None or shape_of(scales) != expected:
+        raise ShapeError(f"scales do not fit codes of shape {shape} in {fmt}; give one scale code a block: {expected}")
+    level = given_scale(fmt, tensor_scale)
+    return nest(_decode(numbers, [int(code) for code in flatten(scales)], fmt, shape, sides, level), shape)
+
+
+def _encode(
+    numbers: Sequence[float], modes: Sequence[Mode], fmt: BlockFormat, shape: Shape, sides: Shape, level: Level
+) -> tuple[list[int], list[int]]:
+    """Element codes in row-major order, and scale codes in row-major order of the block grid."""
+    codes, scales = [0] * len(numbers), list[int]()
+    for members in blocks(shape, sides):
+        block = quantize_block(
+            [numbers[i] for i in members],
+            [modes[i] for i in members],
+            fmt,
+            tensor=level.scale,
+            amax=level.block_amax,
+        )
+        scales.append(block.scale_code)
+        for i, code in zip(members, block.codes, strict=True):
+            codes[i] = code
+    return codes, scales
+
+
+def _decode(
+    codes: Sequence[int], scales: Sequence[int], fmt: BlockFormat, shape: Shape, sides: Shape, tensor: TensorScale
+) -> list[float]:
+    values = [0.0] * len(codes)
+    for members, scale_code in zip(blocks(shape, sides), scales, strict=True):
+        decoded = {code: decode_in_block(code, scale_code, fmt, tensor) for code in {codes[i] for i in members}}
+        for i in members:
+            values[i] = decoded[codes[i]]
+    return values
+
+
+def _modes(
+    rounding: str | Rounding | Stochastic, count: int, *, seed: int | None, stream: int, offset: int
+) -> list[Mode]:
+    """How each of `count` elements is rounded; random bits follow from its index."""
+    chosen = rounding if isinstance(rounding, Stochastic) else enum_member(Rounding, rounding, "rounding")
+    if isinstance(chosen, Rounding) and chosen is not Rounding.STOCHASTIC:
+        if seed is not None:
+            raise ArgumentError(f"seed={seed} has no effect with rounding={chosen.value!r}; leave it out")
+        return [chosen] * count
+    if seed is None:
+        raise ArgumentError("stochastic rounding needs a seed; give seed= an integer from 0 to 2^64-1")
+    plan = chosen if isinstance(chosen, Stochastic) else Stochastic()
+    return [
+        Draw(rule=plan.rule, bits=plan.bits, random=random_bits(offset + i, bits=plan.bits, seed=seed, stream=stream))
+        for i in range(count)
+    ]
+
+
+def _refuse_nonfinite(numbers: Sequence[float], shape: Shape, fmt: BlockFormat) -> None:
+    """NonfiniteError with the first position, for formats that cannot hold a NaN (contract §8)."""
+    if fmt.has_nan:
+        return
+    for index, number in enumerate(numbers):
+        if not isfinite(number):
+            position = list[int]()
+            for length in reversed(shape):
+                index, place = divmod(index, length)
+                position.append(place)
+            raise NonfiniteError(
+                f"{number} at {tuple(reversed(position))}: {fmt} has no NaN; remove it or use a format that has one"
+            )

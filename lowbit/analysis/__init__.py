@@ -10,7 +10,7 @@ from lowbit.analysis.metrics import (
     relative_mse,
     summary,
 )
-from lowbit.analysis.sums import Sums, Summary
+from lowbit.analysis.sums import Summary, Sums
 from lowbit.analysis.views import FloatView
 
 __all__ = [

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass, fields
 from math import inf, log10, nan, sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -9,7 +13,8 @@ class Summary:
     """What one format does to one tensor. Fractions are of all elements; ratios have no unit.
 
     qsnr_db            10 log10(Σx² / Σ(x-y)²); inf where nothing changed
-    relative_mse       Σ(x-y)² / Σx²; 0 where nothing changed, inf where only zeros were in
+    relative_mse       Σ(x-y)² / Σx²; 0 where nothing changed, inf where only zeros were in;
+                       nan where no element counts
     bias               Σ(y-x) / Σ|x|: a shift of the mean
     magnitude_bias     Σ(|y|-|x|) / Σ|x|: below zero if values shrink (clamping, underflow)
     cosine             Σxy / √(Σx² Σy²); nan if either is all zero
@@ -72,7 +77,8 @@ class Sums:
 
     def summary(self, name: str) -> Summary:
         """The statistics of everything added so far, for the format of that name (nan where nothing was)."""
-        relative = relative_error(self.noise, self.signal) if self.elements else nan
+        summed = self.elements - self.nonfinite - self.poisoned
+        relative = relative_error(self.noise, self.signal) if summed else nan
         return Summary(
             format=name,
             elements=self.elements,
@@ -90,6 +96,28 @@ class Sums:
             poisoned=self.poisoned,
             bits_per_element=ratio(self.bits, self.elements),
         )
+
+
+def error_sums(x: NDArray[Any], y: NDArray[Any]) -> Sums:
+    """The sums of two arrays of one size, without counts; NaN and infinity follow IEEE arithmetic."""
+    a, b = x.ravel().astype(np.float64), y.ravel().astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        shift = b - a
+        return Sums(
+            elements=a.size,
+            signal=dot(a, a),
+            noise=dot(shift, shift),
+            output=dot(b, b),
+            product=dot(a, b),
+            shift=float(shift.sum()),
+            magnitude=float(np.abs(a).sum()),
+            output_magnitude=float(np.abs(b).sum()),
+        )
+
+
+def dot(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Σab by numpy's pairwise sum: unlike a BLAS dot product it depends on no thread count and starts no threads."""
+    return float(np.multiply(a, b).sum())
 
 
 def ratio(part: float, whole: float) -> float:

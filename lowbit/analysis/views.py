@@ -16,6 +16,7 @@ PIECE_ELEMENTS = 1 << 18
 """Elements read at once: 2 MiB in float64, small enough for a core's cache and large enough to hide call costs."""
 
 Index = tuple[slice, ...]
+"""What selects a piece of an array."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,16 +36,15 @@ class FloatView:
         return self.raw.shape
 
     def read(self, index: Index, dtype: type[np.floating[Any]] = np.float32) -> NDArray[Any]:
-        """The elements at `index` as a contiguous array of `dtype`.
+        """A copy of the elements at `index` as a contiguous array of `dtype`.
 
         Exact, except from float64 to float32: rounded to nearest even, beyond the range to infinity.
         """
-        piece = self.raw[index]
+        piece = np.asarray(self.raw[index])
         if self.bfloat16:
-            bits = np.ascontiguousarray(piece).view(np.uint16).astype(np.uint32)
-            piece = (bits << np.uint32(16)).view(np.float32)
+            piece = np.left_shift(piece.view(np.uint16), 16, dtype=np.uint32).view(np.float32)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            return np.ascontiguousarray(piece, dtype=dtype).reshape(piece.shape)
+            return np.array(piece, dtype=dtype, order="C")
 
     def moved(self, axes: tuple[int, ...]) -> "FloatView":
         """The same array with the given axes last, in that order; a scalar becomes one row. No copy.
@@ -109,8 +109,8 @@ def _steps(shape: tuple[int, ...], sides: tuple[int, ...]) -> list[int]:
     """Piece lengths along each axis: leading axes are cut first, down to one block, until a piece is small."""
     steps = list(shape)
     for axis, side in enumerate(sides):
-        inner = prod(steps[axis + 1 :])
-        blocks = PIECE_ELEMENTS // (inner * side)
+        others = prod(steps[:axis]) * prod(steps[axis + 1 :])  # axes before this one are cut by now
+        blocks = PIECE_ELEMENTS // (others * side)
         steps[axis] = min(steps[axis], max(blocks, 1) * side)
         if blocks:
             break

@@ -40,7 +40,8 @@ def _parsed(text: str) -> BlockFormat:
     try:
         return parse_format(text)
     except FormatError as error:
-        close = get_close_matches(text, [*_REGISTRY, *NAMED], n=3) if "/" not in text else []
+        known = "/" in text or _is_element(text)
+        close = [] if known else get_close_matches(text, [*_REGISTRY, *NAMED], n=3)
         if not close:
             raise
         raise FormatError(f"unknown format {text!r}; did you mean {' or '.join(close)}?") from error

@@ -7,7 +7,7 @@ non-finite member shows in the result; no processor mode can change it.
 import numpy as np
 
 from lowbit.kernels.cpu.jit import kernel, stage
-from lowbit.kernels.cpu.memory import load, load_some, memory, store_codes
+from lowbit.kernels.cpu.memory import load, load_some, memory, reals, store_codes
 from lowbit.kernels.cpu.scalar import INFINITY_BITS
 from lowbit.kernels.cpu.vector import ABSOLUTE, LANES, larger, largest, splat_bits, where_below
 
@@ -64,11 +64,16 @@ def _row_amaxes(x, start, columns, width, amaxes):
 
 
 @stage
-def block_amaxes(x, start, stride, rows, columns, width, columns_maxima, amaxes):
+def segment_amaxes(x, start, stride, rows, columns, width, given, n_given, band, columns_maxima, amaxes):
     """Largest magnitudes of the blocks (`rows` x `width`) of a band segment; returns how many blocks there are.
 
-    `amaxes` is padded with zeros to a multiple of sixteen entries.
+    A segment of a long block takes the maximum that was `given` for it. `amaxes` is padded with zeros to a multiple of
+    sixteen entries.
     """
+    if n_given:
+        store_codes(amaxes, 0, splat_bits(np.uint32(0)))
+        amaxes[0] = given[band]
+        return 1
     count = (columns + width - 1) // width
     if width == 1:
         column_amax(x, start, stride, rows, columns, amaxes)
@@ -76,20 +81,10 @@ def block_amaxes(x, start, stride, rows, columns, width, columns_maxima, amaxes)
         _row_amaxes(x, start, columns, width, amaxes)
     else:
         column_amax(x, start, stride, rows, columns, columns_maxima)
-        _row_amaxes(columns_maxima, 0, columns, width, amaxes)
+        _row_amaxes(reals(columns_maxima), np.int64(0), columns, width, amaxes)
     for block in range(count, (count + LANES - 1) // LANES * LANES):
         amaxes[block] = np.uint32(0)
     return count
-
-
-@stage
-def segment_amaxes(x, start, stride, rows, columns, width, given, n_given, band, columns_maxima, amaxes):
-    """`block_amaxes`, or the maximum that was `given` for the one long block that the segment is a part of."""
-    if n_given == 0:
-        return block_amaxes(x, start, stride, rows, columns, width, columns_maxima, amaxes)
-    store_codes(amaxes, 0, splat_bits(np.uint32(0)))
-    amaxes[0] = given[band]
-    return 1
 
 
 @kernel

@@ -14,7 +14,7 @@ from lowbit.formats.binary32 import binary32
 from lowbit.formats.codes import MAX_ENUMERATED_BITS
 from lowbit.formats.elements import element_text, number_text
 from lowbit.formats.floats import FloatElement
-from lowbit.formats.grids import Element
+from lowbit.formats.grids import Codebook, Element
 from lowbit.formats.rounding import Arithmetic, Overflow, ScaleFloor, ScaleRule, enum_member
 from lowbit.formats.shape import BlockShape
 
@@ -52,8 +52,8 @@ class BlockFormat:
         if self.tensor_target is not None:
             object.__setattr__(self, "tensor_target", Fraction(binary32(float(self.tensor_target))))
         _check_element(self)
-        _check_scale(self)
         _check_tensor_target(self)
+        _check_scale(self)
 
     @cached_property
     def _hash(self) -> int:
@@ -128,6 +128,8 @@ class BlockFormat:
     def spec(self) -> str:
         """Canonical spec text; `lowbit.format(fmt.spec) == fmt`."""
         parts = [element_text(self.element)]
+        if self.scale is None and isinstance(self.element, Codebook):
+            parts.append("cast")  # the element's name alone may be a block format's, as nf4 is
         options = self.options()
         rule = options.pop("scale_rule", None)
         if self.block is not None and self.scale is not None:

@@ -1,5 +1,7 @@
 """From text to formats: `ELEMENT[/BLOCK/SCALE[:RULE]][/ts[448]][/option=value ...]`, and elements alone.
 
+A plain cast is the element alone, or `ELEMENT/cast` where the element's name is also a block format's.
+
 Errors say which part of the text could not be read and what may stand there.
 """
 
@@ -76,6 +78,8 @@ def _parse_part(text: str, part: str, *, scale_expected: bool) -> dict[str, Any]
         return {option: value}
     if match := _TENSOR.fullmatch(part):
         return {"tensor_target": Fraction(match[1]) if match[1] else DEFAULT_TENSOR_TARGET}
+    if part == "cast":
+        return {"block": None, "scale": None}
     if part in ("row", "tensor"):
         return {"block": BlockShape((None,) if part == "row" else ())}
     if match := _BLOCK.fullmatch(part):

@@ -139,6 +139,14 @@ def with_tensor_level(plan: KernelPlan, fmt: BlockFormat, amax: float | None, sc
     return KernelPlan(record, plan.values, plan.codes)
 
 
+def exact_only(plan: KernelPlan) -> KernelPlan:
+    """The same plan without its vector path."""
+    record = plan.record.copy()
+    record["vector"] = SCALAR
+    record.flags.writeable = False
+    return KernelPlan(record, plan.values, plan.codes)
+
+
 def tensor_level(target: float, largest: float, amax: float | None, scale: float | None) -> tuple[float, float]:
     """(decode scale t, encode scale g) of contract §4 in binary32 arithmetic; the arguments are rounded to it first."""
     amax, scale = (None if number is None else binary32(number) for number in (amax, scale))

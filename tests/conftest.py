@@ -19,7 +19,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 _SLOW_IS_FINE = [HealthCheck.too_slow]
 settings.register_profile("ci", derandomize=True, database=None, deadline=None, suppress_health_check=_SLOW_IS_FINE)
 settings.register_profile("dev", deadline=None, suppress_health_check=_SLOW_IS_FINE)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 @pytest.fixture

@@ -153,12 +153,27 @@ def _round_to_table(p, values, codes, scaled, negative):
         else:
             high = middle
     if low > 0:
-        down, up = scaled - values[low - 1], values[low] - scaled
-        if down < up or (down == up and codes[low - 1] & np.uint32(1) == np.uint32(0)):
+        below = _below_midpoint(scaled, values[low - 1], values[low])
+        if below > 0 or (below == 0 and codes[low - 1] & np.uint32(1) == np.uint32(0)):
             low -= 1
     if values[low] == 0.0 and negative:
         return _signed(p, 0.0, codes[low], negative)
     return values[low], codes[low]
+
+
+@stage
+def _below_midpoint(scaled, low, high):
+    """1, 0 or -1 as `scaled` lies below, on or above the midpoint of two values, exactly.
+
+    The rounding error of low + high is itself a binary64 number (Knuth's two-sum), which decides where the rounded sum
+    cannot.
+    """
+    total = low + high
+    part = total - low
+    error = (low - (total - part)) + (high - part)
+    if 2.0 * scaled != total:
+        return 1 if 2.0 * scaled < total else -1
+    return 1 if error > 0.0 else -1 if error < 0.0 else 0
 
 
 @stage

@@ -1,7 +1,7 @@
 """How kernels are compiled: no compilation at import, a cache that notices edits in any kernel file.
 
 numba keys its cache on the file of the entry function alone, so an edit in a stage that lives in another file would run
-stale arithmetic. The cache directory therefore carries a hash of every source file of this folder.
+stale arithmetic. The cache directory therefore carries a hash of every source that kernels are made of.
 """
 
 import hashlib
@@ -18,6 +18,9 @@ from numba import __version__ as numba_version
 from numba import njit
 from numba.core import config
 from numba.extending import intrinsic as numba_intrinsic
+
+from lowbit import lowering
+from lowbit.formats import binary32
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False, "boundscheck": False}
 """No fastmath: reassociation would delete the rounding that the kernels consist of."""
@@ -64,9 +67,11 @@ def cache_directory() -> Path:
 
 
 def source_hash() -> str:
-    """Hash of all kernel sources and of the compiler's version."""
+    """Hash of the compiler's version, the kernel sources and the modules whose constants they compile in."""
+    folder = Path(__file__).parent
+    constants = [Path(module.__file__ or "") for module in (lowering, binary32)]
     digest = hashlib.sha256(f"{numba_version} {llvmlite.__version__} {sys.version}".encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in (*sorted(folder.glob("*.py")), *constants):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -45,9 +45,10 @@ def element_constants(p):
 
 @small_stage
 def value_constants(p):
-    """(drop bits instead of rounding reals, divide, saturating with one level, dropped bits, tensor scale, zero).
+    """(drop bits instead of rounding, divide, saturating with one level, dropped bits, tensor scale, zero, signs).
 
-    `zero` is added last: +0 turns -0 into +0 for elements without -0, and adding -0 changes nothing.
+    `zero` is added last: +0 turns -0 into +0 for elements without -0, and adding -0 changes nothing. `signs` masks the
+    sign of what lies beyond the largest: infinities have one, NaN has none.
     """
     zero = np.float32(-0.0) if p.negative_zero else np.float32(0.0)
     return (
@@ -57,14 +58,15 @@ def value_constants(p):
         splat_bits(np.uint32(23 - p.mantissa)),
         splat_real(np.float32(p.tensor_scale)),
         splat_real(zero),
+        splat_bits(SIGN if p.overflow == p.overflow else np.uint32(0)),
     )
 
 
 @small_stage
 def code_constants(p):
-    """(drop bits, divide, two's complement, dropped bits, code past the largest, sign shift, mask, first signed code).
+    """(drop bits, divide, two's complement, dropped bits, code past the largest, sign shift, mask, signed codes).
 
-    A float's sign is attached to codes from the last number on: 0 where it has -0, else 1.
+    A float's sign is attached to codes in a range: from 0 where it has -0, else from 1, and not to a NaN.
     """
     return (
         p.vector == ROUND_BITS,
@@ -75,6 +77,7 @@ def code_constants(p):
         splat_bits(np.uint32(32 - p.bits)),
         splat_bits(np.uint32((np.uint64(1) << np.uint64(p.bits)) - np.uint64(1))),
         splat_bits(np.uint32(0) if p.negative_zero else np.uint32(1)),
+        splat_bits(p.overflow_code if p.overflow != p.overflow else np.uint32(0xFFFFFFFF)),
     )
 
 
@@ -94,14 +97,17 @@ def round_to_values(element, value, bits, encode, scale):
     `element`, `value`: the constants of this file.
     """
     lowest, shift, clamp, largest, beyond = element
-    drops, divide, simple, dropped, level, zero = value
+    drops, divide, simple, dropped, level, zero, signs = value
     sign = bits & splat_bits(SIGN)
     if drops:
         return drop_bits(bits & splat_bits(ABSOLUTE), dropped) | sign
     magnitude = smaller(scaled_magnitude(bits, encode, divide), clamp)
     magnet = as_real(larger(as_bits(magnitude) & splat_bits(EXPONENT), lowest) + shift)
     rounded = (magnitude + magnet) - magnet
-    result = rounded * scale if simple else (where_less(largest, rounded, beyond, rounded) * scale) * level
+    if simple:
+        return as_bits(as_real(as_bits(rounded * scale) | sign) + zero)
+    sign = where_less(largest, rounded, sign & signs, sign)
+    result = (where_less(largest, rounded, beyond, rounded) * scale) * level
     return as_bits(as_real(as_bits(result) | sign) + zero)
 
 
@@ -109,7 +115,8 @@ def round_to_values(element, value, bits, encode, scale):
 def round_to_codes(element, code, bits, encode):
     """Element codes of tensor elements."""
     lowest, shift, clamp, largest, _ = element
-    drops, divide, integer, dropped, beyond, sign_shift, mask, first_signed = code
+    drops, divide, integer, dropped, beyond, sign_shift, mask, first_signed, end_signed = code
+    zero = splat_bits(np.uint32(0))
     if drops:
         codes = drop_bits(bits & splat_bits(ABSOLUTE), dropped) >> dropped
     else:
@@ -120,9 +127,9 @@ def round_to_codes(element, code, bits, encode):
         codes = as_bits(total) - as_bits(magnet) + ((binade - lowest) >> dropped)
         codes = where_less(largest, total - magnet, beyond, codes)
     if integer:
-        return where_below(bits, splat_bits(SIGN), codes, splat_bits(np.uint32(0)) - codes) & mask
+        return where_below(bits, splat_bits(SIGN), codes, zero - codes) & mask
     sign = (bits & splat_bits(SIGN)) >> sign_shift
-    return codes | where_below(codes, first_signed, splat_bits(np.uint32(0)), sign)
+    return codes | where_below(codes, first_signed, zero, where_below(codes, end_signed, sign, zero))
 
 
 @small_stage

@@ -11,11 +11,11 @@ import numpy as np
 
 from lowbit import backends
 from lowbit.errors import ArgumentError, NonfiniteError, UnsupportedError
-from lowbit.formats.binary32 import INFINITY_BITS, bits_to_float, float_to_bits
+from lowbit.formats.binary32 import INFINITY_BITS, binary32, bits_to_float, float_to_bits
 from lowbit.formats.block import BlockFormat
 from lowbit.formats.rounding import Rounding, enum_member
 from lowbit.geometry import Axis, Geometry, geometry, normalized_axes
-from lowbit.lowering import SCALAR, KernelPlan, plan_for, with_tensor_level
+from lowbit.lowering import SCALAR, KernelPlan, exact_only, plan_for, with_tensor_level
 from lowbit.ops.dense import ALIGNMENT, check_out, dense_view, new_array
 
 Kind = Literal["float32", "bfloat16", "float16"]
@@ -46,8 +46,7 @@ def qdq(
 
     A new result keeps x's memory order where x fills memory without gaps and is C-contiguous otherwise.
     """
-    check_rounding(rounding, fmt)
-    check_tensor_arguments(fmt, tensor_amax, tensor_scale)
+    check_arguments(fmt, rounding, tensor_amax, tensor_scale, nonfinite)
     if out is not None:
         check_out(out, x)
     view = dense_view(x, normalized_axes(axis, x.ndim, fmt), fmt)
@@ -132,6 +131,8 @@ def prepare(
     if fmt.block is not None and fmt.block.is_tensor:
         found = whole_amax(flat)
         if tensor_amax is not None and int(found[0]) < INFINITY_BITS:
+            if float_to_bits(tensor_amax) == 0:
+                plan = exact_only(plan)  # the vector path takes a zero maximum for a block of zeros
             found[0] = float_to_bits(tensor_amax)
         return plan, found
     return plan, _long_amaxes(flat, layout) if layout.long_run else NO_AMAXES
@@ -178,6 +179,18 @@ def _reduced(flat: np.ndarray, reduce: Callable[[int, int, np.ndarray, int], Any
     return partial.max(keepdims=True)
 
 
+def check_arguments(
+    fmt: BlockFormat, rounding: str, tensor_amax: float | None, tensor_scale: float | None, nonfinite: str | None
+) -> None:
+    """Refuse arguments that are unknown, contradict each other or would be ignored; also for empty tensors."""
+    check_rounding(rounding, fmt)
+    check_tensor_arguments(fmt, tensor_amax, tensor_scale)
+    if nonfinite not in (None, "propagate", "raise"):
+        raise ArgumentError(f"nonfinite={nonfinite!r} is not known; choose propagate or raise")
+    if nonfinite == "propagate" and not fmt.has_nan:
+        raise ArgumentError(f"nonfinite='propagate': {fmt} has no NaN to hold them; use 'raise'")
+
+
 def check_rounding(rounding: str, fmt: BlockFormat) -> None:
     """ArgumentError for an unknown rounding; UnsupportedError for those that only the oracle has."""
     mode = enum_member(Rounding, rounding, "rounding")
@@ -193,22 +206,20 @@ def check_tensor_arguments(fmt: BlockFormat, tensor_amax: float | None, tensor_s
     if tensor_amax is not None and tensor_scale is not None:
         raise ArgumentError("tensor_amax and tensor_scale exclude each other; give one")
     whole = fmt.block is not None and fmt.block.is_tensor
+    if tensor_scale is not None and not 0 < binary32(tensor_scale) < float("inf"):
+        raise ArgumentError(f"tensor_scale={tensor_scale!r} must be a positive finite binary32 number")
     if tensor_scale is not None and fmt.tensor_target is None:
         raise ArgumentError(f"tensor_scale={tensor_scale!r}: {fmt} has no tensor scale; add /ts to the format")
     if tensor_amax is None:
         return
     if fmt.tensor_target is None and not whole:
         raise ArgumentError(f"tensor_amax={tensor_amax!r}: {fmt} has no tensor-wide scale; leave it out or add /ts")
-    if not 0 <= tensor_amax < float("inf"):
-        raise ArgumentError(f"tensor_amax={tensor_amax!r} must be a finite number that is not negative")
+    if not 0 <= binary32(tensor_amax) < float("inf"):
+        raise ArgumentError(f"tensor_amax={tensor_amax!r} must be a finite binary32 number that is not negative")
 
 
 def refuse_nonfinite(flat: np.ndarray, kind: Kind, fmt: BlockFormat, nonfinite: str | None, x: np.ndarray) -> None:
     """NonfiniteError with the first position, where asked for or where the format cannot hold a NaN (contract §8)."""
-    if nonfinite not in (None, "propagate", "raise"):
-        raise ArgumentError(f"nonfinite={nonfinite!r} is not known; choose propagate or raise")
-    if nonfinite == "propagate" and not fmt.has_nan:
-        raise ArgumentError(f"nonfinite='propagate': {fmt} has no NaN to hold them; use 'raise'")
     if (nonfinite == "raise" or not fmt.has_nan) and int(whole_amax(flat)[0]) >= INFINITY_BITS:
         bad = ~np.isfinite(x) if kind != "bfloat16" else (x & 0x7F80) == 0x7F80
         position = tuple(int(index[0]) for index in np.nonzero(bad))

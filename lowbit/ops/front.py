@@ -3,11 +3,11 @@
 Light: numba and torch are imported when the first kernel or tensor needs them.
 """
 
-from typing import Any
+from typing import Any, SupportsFloat, cast
 
 import numpy as np
 
-from lowbit.errors import ArgumentError
+from lowbit.errors import ArgumentError, DtypeError
 from lowbit.formats import BlockFormat, Rounding
 from lowbit.formats import format as find_format
 from lowbit.geometry import Axis, normalized_axes
@@ -21,8 +21,8 @@ def qdq(
     *,
     axis: Axis = -1,
     rounding: str | Rounding = Rounding.NEAREST_EVEN,
-    tensor_amax: float | None = None,
-    tensor_scale: float | None = None,
+    tensor_amax: SupportsFloat | None = None,
+    tensor_scale: SupportsFloat | None = None,
     nonfinite: str | None = None,
     out: Any = None,
 ) -> Any:
@@ -57,12 +57,14 @@ def qdq(
             fmt,
             axis=axis,
             rounding=rounding,
-            tensor_amax=tensor_amax,
-            tensor_scale=tensor_scale,
+            tensor_amax=cast(Any, tensor_amax),
+            tensor_scale=cast(Any, tensor_scale),
             nonfinite=nonfinite,
             out=out,
         )
     source, kind = arrays.NUMPY.unwrap(x)
+    if out is not None and not isinstance(out, np.ndarray):
+        raise DtypeError(f"out is a {type(out).__name__}; give a numpy array like the input")
     target = None if out is None else arrays.NUMPY.unwrap(out)[0]
     result = engine.qdq(
         source,
@@ -84,8 +86,8 @@ def quantize(
     *,
     axis: Axis = -1,
     rounding: str | Rounding = Rounding.NEAREST_EVEN,
-    tensor_amax: float | None = None,
-    tensor_scale: float | None = None,
+    tensor_amax: SupportsFloat | None = None,
+    tensor_scale: SupportsFloat | None = None,
     nonfinite: str | None = None,
 ) -> QTensor:
     """Packed codes and scales of `x` in `fmt`. Arguments, special values and errors as for `qdq`.
@@ -144,6 +146,6 @@ def _number(value: Any, name: str) -> float | None:
     if value is None or isinstance(value, float):
         return value
     try:
-        return float(value)
+        return float(value.item() if getattr(value, "size", None) == 1 else value)
     except (TypeError, ValueError, RuntimeError):
         raise ArgumentError(f"{name}={value!r} is no number; give a float or an array of one element") from None

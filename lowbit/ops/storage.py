@@ -13,8 +13,7 @@ from lowbit.ops.dense import dense_view, new_array
 from lowbit.ops.engine import (
     GRAIN_ELEMENTS,
     Kind,
-    check_rounding,
-    check_tensor_arguments,
+    check_arguments,
     kernel_view,
     prepare,
     read_view,
@@ -57,8 +56,7 @@ def quantize(
     nonfinite: str | None = None,
 ) -> Stored:
     """Codes and scales of an array of any strides; see `lowbit.quantize` for the arguments."""
-    check_rounding(rounding, fmt)
-    check_tensor_arguments(fmt, tensor_amax, tensor_scale)
+    check_arguments(fmt, rounding, tensor_amax, tensor_scale, nonfinite)
     view = dense_view(x, normalized_axes(axis, x.ndim, fmt), fmt, axis_last=True)
     shape = view.array.shape
     packed = np.empty((*shape[:-1], row_bytes(shape[-1], fmt)), np.uint8)

@@ -19,7 +19,9 @@ EXPONENTS = {"float32": (-149, 127), "bfloat16": (-133, 127), "float16": (-24, 1
 """Exponents of the smallest subnormal and of the largest number."""
 
 
-def hostile_tensors(name: str, rng: np.random.Generator, dtype: str = "float32", size: int = 900) -> Iterator[np.ndarray]:
+def hostile_tensors(
+    name: str, rng: np.random.Generator, dtype: str = "float32", size: int = 900
+) -> Iterator[np.ndarray]:
     """A few 2-D arrays of about `size` elements in all: moderate, wide, tiny, huge, zero, and (if allowed) non-finite.
 
     Their shapes end in ragged blocks on both axes.
@@ -44,7 +46,9 @@ def hostile_tensors(name: str, rng: np.random.Generator, dtype: str = "float32",
         yield x
 
 
-def _tensor(fmt: BlockFormat, rng: np.random.Generator, dtype: str, exponents: tuple[int, int], size: int) -> np.ndarray:
+def _tensor(
+    fmt: BlockFormat, rng: np.random.Generator, dtype: str, exponents: tuple[int, int], size: int
+) -> np.ndarray:
     shape = _shape(fmt, size)
     x = np.empty(shape, np.float64)
     height, width = _sides(fmt, shape)

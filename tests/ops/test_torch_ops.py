@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 import lowbit as lb
 from lowbit.errors import ArgumentError, DtypeError, FormatError, ShapeError, UnsupportedError
-from lowbit.ops import engine, torch_ops
+from lowbit.ops import engine, torch_arrays, torch_ops
 from lowbit.ops.torch_ops import qdq
 
 FORMATS = ("mxfp4", "nvfp4", "mxint8", "fp8_e4m3", "int8_row", "nvfp4_2d", "bf16")
@@ -284,7 +284,7 @@ def test_wrong_inputs_say_what_to_do() -> None:
 
 def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     assert qdq(torch.empty(3, 4, device="meta"), "mxfp4").shape == (3, 4)
-    monkeypatch.setattr(torch_ops, "DEVICES", ())
+    monkeypatch.setattr(torch_arrays, "DEVICES", ())
     with pytest.raises(UnsupportedError, match=r"x\.cpu\(\)"):
         qdq(torch.empty(3, 4), "mxfp4")
 

@@ -246,9 +246,9 @@ def _vector_bounds(record: np.ndarray, fmt: BlockFormat) -> None:
         symmetric = not (isinstance(element, IntElement) and element.asymmetric)
         fits = scale is None or fmt.is_power_of_two_scale or fmt.is_float32_scale or _in_range(scale, 2.0**-40)
         record["vector"] = ROUND_REALS if symmetric and fits else SCALAR
-    if fmt.is_power_of_two_scale:  # shared exponents -80..100
+    if fmt.is_power_of_two_scale:  # shared exponents from -80 on; M, at most 2^23 times a magnitude, stays finite
         low = (127 + max(element.max_exponent - 80, -100)) << 23
-        high = (127 + min(element.max_exponent + 100, 120)) << 23
+        high = (127 + min(element.max_exponent + 100, 100)) << 23
     record["amax_low"], record["amax_high"] = low, high
 
 

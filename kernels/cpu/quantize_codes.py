@@ -49,18 +49,20 @@ def quantize_items(x, packed, scale_out, plan, grid_record, given, pending, firs
         spread(encodes, scales, columns, width, wide_encodes, wide_scales)
         for row in range(rows):
             base = start + row * grid.columns
-            _codes_of_row(p, source, base, columns, wide_encodes, row_codes)
+            _codes_of_row(p, source, base, columns, wide_encodes, wide_scales, row_codes)
             pack_run(row_codes, columns, p.bits, target, base // grid.columns * row_bytes + column * p.bits // 8)
     keep(scratch)
 
 
 @stage
-def _codes_of_row(p, x, base, columns, encodes, row_codes):
+def _codes_of_row(p, x, base, columns, encodes, scales, row_codes):
     """Codes of a row, sixteen at a time; `row_codes` has room for whole vectors."""
     element, code = element_constants(p), code_constants(p)
     whole = columns - columns % LANES
     for i in range(0, whole, LANES):
-        store_codes(row_codes, i, round_to_codes(element, code, load(x, base + i), load_reals(encodes, i)))
+        codes = round_to_codes(element, code, load(x, base + i), load_reals(encodes, i), load_reals(scales, i))
+        store_codes(row_codes, i, codes)
     if whole < columns:
         bits = load_some(x, base + whole, columns - whole)
-        store_codes(row_codes, whole, round_to_codes(element, code, bits, load_reals(encodes, whole)))
+        codes = round_to_codes(element, code, bits, load_reals(encodes, whole), load_reals(scales, whole))
+        store_codes(row_codes, whole, codes)

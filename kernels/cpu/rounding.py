@@ -8,7 +8,7 @@ pattern from M's counts steps.
 import numpy as np
 
 from lowbit.kernels.cpu.jit import small_stage, stage
-from lowbit.kernels.cpu.scale import divides
+from lowbit.kernels.cpu.scale import divides, in_place
 from lowbit.kernels.cpu.vector import (
     ABSOLUTE,
     EXPONENT,
@@ -45,13 +45,14 @@ def element_constants(p):
 
 @small_stage
 def value_constants(p):
-    """(drop bits instead of rounding, divide, saturating with one level, dropped bits, tensor scale, zero, signs).
+    """(in place, drop bits, divide, saturating with one level, dropped bits, tensor scale, zero, signs).
 
     `zero` is added last: +0 turns -0 into +0 for elements without -0, and adding -0 changes nothing. `signs` masks the
     sign of what lies beyond the largest: infinities have one, NaN has none.
     """
     zero = np.float32(-0.0) if p.negative_zero else np.float32(0.0)
     return (
+        in_place(p),
         p.vector == ROUND_BITS,
         divides(p),
         p.overflow == p.max and p.tensor_scale == 1.0,
@@ -64,11 +65,12 @@ def value_constants(p):
 
 @small_stage
 def code_constants(p):
-    """(drop bits, divide, two's complement, dropped bits, code past the largest, sign shift, mask, signed codes).
+    """(in place, drop bits, divide, two's complement, dropped bits, code past the largest, sign shift, mask, signed).
 
     A float's sign is attached to codes in a range: from 0 where it has -0, else from 1, and not to a NaN.
     """
     return (
+        in_place(p),
         p.vector == ROUND_BITS,
         divides(p),
         p.twos_complement != 0,
@@ -94,16 +96,17 @@ def scaled_magnitude(bits, encode, divide):
 def round_to_values(element, value, bits, encode, scale):
     """Binary32 bits of the fake-quantized elements: fl(fl(element * scale) * tensor scale) with the input's sign.
 
-    `element`, `value`: the constants of this file.
+    `element`, `value`: the constants of this file; `encode`, `scale`: what `choose_scales` chose.
     """
     lowest, shift, clamp, largest, beyond = element
-    drops, divide, simple, dropped, level, zero, signs = value
+    inside, drops, divide, simple, dropped, level, zero, signs = value
     sign = bits & splat_bits(SIGN)
+    if inside:
+        rounded = round_real(as_real(bits & splat_bits(ABSOLUTE)), as_bits(encode), shift)
+        return as_bits(as_real(as_bits(smaller(rounded, scale)) | sign) + zero)
     if drops:
         return drop_bits(bits & splat_bits(ABSOLUTE), dropped) | sign
-    magnitude = smaller(scaled_magnitude(bits, encode, divide), clamp)
-    magnet = as_real(larger(as_bits(magnitude) & splat_bits(EXPONENT), lowest) + shift)
-    rounded = (magnitude + magnet) - magnet
+    rounded = round_real(smaller(scaled_magnitude(bits, encode, divide), clamp), lowest, shift)
     if simple:
         return as_bits(as_real(as_bits(rounded * scale) | sign) + zero)
     sign = where_less(largest, rounded, sign & signs, sign)
@@ -112,15 +115,25 @@ def round_to_values(element, value, bits, encode, scale):
 
 
 @stage
-def round_to_codes(element, code, bits, encode):
-    """Element codes of tensor elements."""
+def round_real(magnitude, lowest, shift):
+    """Magnitudes rounded to the grid with this lowest exponent; `shift` leads from a binade to M's."""
+    magnet = as_real(larger(as_bits(magnitude) & splat_bits(EXPONENT), lowest) + shift)
+    return (magnitude + magnet) - magnet
+
+
+@stage
+def round_to_codes(element, code, bits, encode, scale):
+    """Element codes of tensor elements; arguments as for `round_to_values`."""
     lowest, shift, clamp, largest, _ = element
-    drops, divide, integer, dropped, beyond, sign_shift, mask, first_signed, end_signed = code
+    inside, drops, divide, integer, dropped, beyond, sign_shift, mask, first_signed, end_signed = code
     zero = splat_bits(np.uint32(0))
     if drops:
         codes = drop_bits(bits & splat_bits(ABSOLUTE), dropped) >> dropped
     else:
-        magnitude = smaller(scaled_magnitude(bits, encode, divide), clamp)
+        if inside:
+            magnitude, lowest, largest = smaller(as_real(bits & splat_bits(ABSOLUTE)), scale), as_bits(encode), scale
+        else:
+            magnitude = smaller(scaled_magnitude(bits, encode, divide), clamp)
         binade = larger(as_bits(magnitude) & splat_bits(EXPONENT), lowest)
         magnet = as_real(binade + shift)
         total = magnitude + magnet

@@ -41,7 +41,9 @@ def choose_scales(p, amaxes, count, encodes, scales):
     """Fill `encodes` and `scales` for `count` blocks; True if some block needs the exact path.
 
     `amaxes` holds binary32 bits and is padded with zeros to a multiple of sixteen. `encodes` is what elements are
-    multiplied with (or divided by, see `divides`). A zero block gets harmless numbers: its elements are zeros.
+    multiplied with (or divided by, see `divides`). Where elements are rounded in place (see `in_place`), the pair is
+    the scaled grid's lowest exponent, as bits, and its largest value. A zero block gets harmless numbers: its elements are
+    zeros.
     """
     low = splat_bits(p.amax_low)
     span = splat_bits(p.amax_high - p.amax_low)
@@ -66,6 +68,12 @@ def divides(p):
     return p.scale_family > POWER_OF_TWO and p.arithmetic == DIVIDE
 
 
+@small_stage
+def in_place(p):
+    """Whether elements are rounded on the grid times its power-of-two scale, without being scaled first."""
+    return p.scale_family == POWER_OF_TWO and p.overflow == p.max
+
+
 @stage
 def _power_of_two(p, amax, block, encodes, scales):
     """Shared exponents by one formula on amax's bits; the inverse of a power of two is exact."""
@@ -73,8 +81,13 @@ def _power_of_two(p, amax, block, encodes, scales):
     bits = (amax + splat_bits(p.scale_increment)) & splat_bits(EXPONENT)
     bits = bits - splat_bits(np.uint32(p.element_exponent) << np.uint32(23))
     bits = where_below(amax, splat_bits(np.uint32(1)), one, bits)
-    store_reals(scales, block, as_real(bits))
-    store_reals(encodes, block, as_real(one + one - bits))
+    if in_place(p):
+        lowest = splat_bits(np.uint32(p.min_exponent) << np.uint32(23))  # wraps where negative, as the sum does
+        store_reals(encodes, block, as_real(bits + lowest))
+        store_reals(scales, block, as_real(bits) * splat_real(np.float32(p.max)))
+    else:
+        store_reals(encodes, block, as_real(one + one - bits))
+        store_reals(scales, block, as_real(bits))
 
 
 @stage
@@ -126,9 +139,10 @@ def _on_scale_grid(p, target):
 
 @stage
 def scale_code(p, scale, amax_bits):
-    """Code of a scale chosen by `choose_scales` (its bit pattern for binary32 scales)."""
+    """Code of the scale of a block inside the plan's bounds (its bit pattern for binary32 scales)."""
     if p.scale_family == FLOAT32_SCALE:
         return bits_of(scale)
     if p.scale_family == POWER_OF_TWO:
-        return np.uint32(0) if amax_bits == np.uint32(0) else bits_of(scale) >> np.uint32(23)
+        exponent = (amax_bits + p.scale_increment) >> np.uint32(23)
+        return np.uint32(0) if amax_bits == np.uint32(0) else exponent - np.uint32(p.element_exponent)
     return magnitude_code(np.float64(scale), p.scale_mantissa, p.scale_min_exponent)

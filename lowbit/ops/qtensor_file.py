@@ -6,7 +6,6 @@ Files are not trusted: nothing is unpickled, and every size is checked against t
 import json
 import math
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from lowbit.atomic_files import write_atomic
 from lowbit.errors import FileError, LowbitError
 from lowbit.formats import format as find_format
 from lowbit.geometry import normalized_axes
@@ -31,7 +31,6 @@ def save_qtensor(q: QTensor, path: str | os.PathLike[str]) -> None:
     The format is written as its spec text, so that a file does not depend on names registered in this process.
     Raises FileError if the file cannot be written.
     """
-    target = Path(path)
     described = {
         "format": q.format.spec,
         "shape": list(q.shape),
@@ -43,17 +42,11 @@ def save_qtensor(q: QTensor, path: str | os.PathLike[str]) -> None:
     tensors = {"packed": np.ascontiguousarray(q.stored.packed)}
     if q.stored.scales is not None:
         tensors["scales"] = np.ascontiguousarray(q.stored.scales)
+    metadata = {METADATA_KEY: json.dumps(described)}
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        os.close(handle)
-        try:
-            save_file(tensors, temporary, metadata={METADATA_KEY: json.dumps(described)})
-            Path(temporary).replace(target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except (OSError, SafetensorError) as error:
-        raise FileError(f"cannot write {target}: {error}; choose a writable folder") from error
+        write_atomic(Path(path), lambda temporary: save_file(tensors, temporary, metadata=metadata))
+    except SafetensorError as error:
+        raise FileError(f"cannot write {path}: {error}; choose a writable folder") from error
 
 
 def load_qtensor(path: str | os.PathLike[str], *, framework: str = "numpy") -> QTensor:

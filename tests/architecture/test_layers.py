@@ -17,6 +17,7 @@ import pytest
 LAYERS = (
     ("version",),
     ("errors",),
+    ("atomic_files",),
     ("formats",),
     ("reference",),
     ("lowering", "geometry"),
@@ -30,7 +31,7 @@ LAYERS = (
     ("cli",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-STDLIB_ONLY = {"version", "errors", "formats", "reference"}
+STDLIB_ONLY = {"version", "errors", "atomic_files", "formats", "reference"}
 NO_TORCH = STDLIB_ONLY | {"lowering", "geometry", "kernels", "backends"}
 REFERENCE_MAY_USE = {"reference", "formats", "errors"}
 # Import name -> name of the distribution that brings it, where the two differ.

@@ -1,8 +1,9 @@
 """A small decoder-only language model of the Llama kind: RMSNorm, rotary positions, SwiGLU, causal attention.
 
-Every matrix of a block is an `nn.Linear`, so `lowbit.nn.convert` can quantize it; the embedding (`embed`) and the
-output head (`head`) are separate modules with names a rule can leave in high precision. Architecture:
-Touvron et al. 2023 (arXiv 2302.13971); rotary positions: Su et al. 2021 (arXiv 2104.09864).
+Every matrix of a block is an `nn.Linear`, so `lowbit.nn.convert` can quantize it; matrices that read the same input
+share one layer, as fast implementations do, so that the input is quantized once. The embedding (`embed`) and the output
+head (`head`) are modules with names a rule can leave in high precision. Architecture: Touvron et al. 2023 (arXiv
+2302.13971); rotary positions: Su et al. 2021 (arXiv 2104.09864).
 """
 
 import math
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-ROTARY_BASE = 10_000.0  # wavelengths from 2 pi to 2 pi * 10,000 positions, Su et al. section 3.3
+ROTARY_BASE = 100.0  # Su et al. use 10,000 for thousands of positions; the windows here have tens
 
 
 def rotary_tables(context: int, head_width: int) -> tuple[Tensor, Tensor]:
@@ -22,7 +23,9 @@ def rotary_tables(context: int, head_width: int) -> tuple[Tensor, Tensor]:
 
 
 def rotate_pairs(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Rotate coordinate i of the first half with i of the second: x (..., tokens, head_width), same shape out."""
+    """Rotate coordinate i of the first half with i of the second: x (..., tokens, head_width), same shape
+    out.
+    """
     first, second = x.chunk(2, dim=-1)
     return torch.cat((first * cosine - second * sine, second * cosine + first * sine), dim=-1)
 
@@ -36,9 +39,7 @@ class CausalAttention(nn.Module):
     def __init__(self, width: int, heads: int, context: int) -> None:
         super().__init__()
         self.heads = heads
-        self.query = nn.Linear(width, width, bias=False)
-        self.key = nn.Linear(width, width, bias=False)
-        self.value = nn.Linear(width, width, bias=False)
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.output = nn.Linear(width, width, bias=False)
         cosine, sine = rotary_tables(context, width // heads)
         self.register_buffer("cosine", cosine, persistent=False)
@@ -46,11 +47,9 @@ class CausalAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         batch, tokens, width = x.shape
-        split = (batch, tokens, self.heads, width // self.heads)
-        cosine, sine = self.cosine[:tokens], self.sine[:tokens]
-        query = rotate_pairs(self.query(x).view(split).transpose(1, 2), cosine, sine)
-        key = rotate_pairs(self.key(x).view(split).transpose(1, 2), cosine, sine)
-        value = self.value(x).view(split).transpose(1, 2)
+        qkv = self.qkv(x).view(batch, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        query, key = rotate_pairs(qkv[:2], self.cosine[:tokens], self.sine[:tokens])
+        value = qkv[2]
         mixed = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
         return self.output(mixed.transpose(1, 2).reshape(batch, tokens, width))
 
@@ -60,12 +59,12 @@ class SwiGLU(nn.Module):
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.gate = nn.Linear(width, hidden, bias=False)
-        self.up = nn.Linear(width, hidden, bias=False)
+        self.gate_up = nn.Linear(width, 2 * hidden, bias=False)
         self.down = nn.Linear(hidden, width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down(functional.silu(self.gate(x)) * self.up(x))
+        gate, up = self.gate_up(x).chunk(2, dim=-1)
+        return self.down(functional.silu(gate) * up)
 
 
 class DecoderBlock(nn.Module):
@@ -92,16 +91,18 @@ class Llama(nn.Module):
         self.blocks = nn.ModuleList(DecoderBlock(width, hidden, heads, context) for _ in range(layers))
         self.norm = nn.RMSNorm(width)
         self.head = nn.Linear(width, vocabulary, bias=False)
-        self._initialize(width, layers)
+        self._initialize(layers)
 
-    def _initialize(self, width: int, layers: int) -> None:
-        """Normal weights of deviation 1/sqrt(fan in); the two writes to the residual stream smaller by sqrt(2 layers)."""
+    def _initialize(self, layers: int) -> None:
+        """Normal weights of deviation 1/sqrt(fan in); the two writes to the residual stream smaller by sqrt(2
+        layers).
+        """
         for name, module in self.named_modules():
             if isinstance(module, nn.Linear):
                 residual = name.endswith((".output", ".down"))
                 shrink = math.sqrt(2 * layers) if residual else 1.0
                 nn.init.normal_(module.weight, std=1 / (math.sqrt(module.in_features) * shrink))
-        nn.init.normal_(self.embed.weight, std=1 / math.sqrt(width))
+        nn.init.normal_(self.embed.weight, std=1.0)
         nn.init.zeros_(self.head.weight)
 
     def forward(self, tokens: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """Real English for the language task: CPython's own language reference, or the user's file, as bytes.
 
-CPython ships the reference behind `help("topics")` as `pydoc_data.topics`. Repeated paragraphs (one passage can
-serve several topics) are kept once, so the held-out part is not a copy of the training part. The text differs
-between Python versions; a study therefore records its SHA-256.
+CPython ships the reference behind `help("topics")` as `pydoc_data.topics`. Repeated paragraphs (one passage
+can serve several topics) are kept once, so the held-out part is not a copy of the training part. The text
+differs between Python versions; a study therefore records its SHA-256.
 """
 
 import hashlib

@@ -1,8 +1,9 @@
-"""The training loop that every task shares: deterministic, budgeted in steps, stopping early when it diverges."""
+"""The training loop that every task shares: deterministic, budgeted in steps, stopping early when it
+diverges.
+"""
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -10,26 +11,7 @@ from torch import Tensor, nn
 from lowbit.studies.settings import TrainingSettings
 
 CLIP_NORM = 1.0  # the common choice of language-model training; keeps one bad low-precision step from ending a run
-BETAS = (0.9, 0.95)
-CURVE_POINTS = 50
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
-    """What one training run produced.
-
-    `loss` is the held-out loss in nats (None when training diverged), `metrics` further held-out numbers by name,
-    `curve` pairs (step, mean training loss since the previous pair), `quantized_layers` how many layers carried
-    a recipe, `seconds` the wall time of the run without loading libraries or data.
-    """
-
-    loss: float | None
-    metrics: dict[str, float]
-    curve: tuple[tuple[int, float], ...]
-    parameters: int
-    quantized_layers: int
-    diverged: bool
-    seconds: float
+BETAS = (0.9, 0.95)  # the usual choice for transformers (Touvron et al. 2023, section 2.3)
 
 
 def learning_rate_factor(step: int, settings: TrainingSettings) -> float:
@@ -53,11 +35,12 @@ def build_optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim
 def train(model: nn.Module, batch_loss: Callable[[int], Tensor], settings: TrainingSettings) -> list[float]:
     """Run `settings.steps` optimiser steps and return the training loss of each.
 
-    `batch_loss(step)` is the scalar loss of that step's batch. A loss that is NaN or infinite ends the run: the
-    list then stops with that value.
+    `batch_loss(step)` is the scalar loss of that step's batch. A loss that is NaN or infinite ends the run:
+    the list then stops with that value.
     """
     optimizer = build_optimizer(model, settings)
     parameters = list(model.parameters())
+    scale = torch.tensor(settings.loss_scale)
     model.train()
     losses: list[float] = []
     for step in range(settings.steps):
@@ -68,16 +51,10 @@ def train(model: nn.Module, batch_loss: Callable[[int], Tensor], settings: Train
         if not math.isfinite(losses[-1]):
             break
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward(gradient=scale)
+        for parameter in parameters:
+            if parameter.grad is not None:
+                parameter.grad.div_(settings.loss_scale)
         nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
         optimizer.step()
     return losses
-
-
-def thin_curve(losses: list[float]) -> tuple[tuple[int, float], ...]:
-    """At most CURVE_POINTS pairs (number of steps done, mean loss of the steps since the last pair)."""
-    stride = max(1, math.ceil(len(losses) / CURVE_POINTS))
-    finite = [loss for loss in losses if math.isfinite(loss)]
-    chunks = [finite[start : start + stride] for start in range(0, len(finite), stride)]
-    ends = [min(start + stride, len(finite)) for start in range(0, len(finite), stride)]
-    return tuple((end, math.fsum(chunk) / len(chunk)) for end, chunk in zip(ends, chunks, strict=True))

@@ -1,4 +1,5 @@
-"""A small vision transformer (Dosovitskiy et al. 2020, arXiv 2010.11929): patches, pre-norm blocks, mean pooling.
+"""A small vision transformer (Dosovitskiy et al. 2020, arXiv 2010.11929): patches, pre-norm blocks, mean
+pooling.
 
 The patch embedding (`patch_embed`) and the classifier (`head`) are `nn.Linear` modules whose names a rule can
 leave in high precision; every other matrix is an `nn.Linear` inside `blocks`.
@@ -12,7 +13,9 @@ POSITION_STD = 1.0  # as large as the embedded pixels: mean pooling sees the ord
 
 
 def cut_patches(images: Tensor, patch: int) -> Tensor:
-    """Square images (n, side, side) to rows of pixels (n, (side / patch)^2, patch^2), patches in reading order."""
+    """Square images (n, side, side) to rows of pixels (n, (side / patch)^2, patch^2), patches in reading
+    order.
+    """
     count, side, _ = images.shape
     grid = side // patch
     cells = images.reshape(count, grid, patch, grid, patch).transpose(2, 3)

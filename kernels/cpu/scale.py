@@ -41,9 +41,8 @@ def choose_scales(p, amaxes, count, encodes, scales):
     """Fill `encodes` and `scales` for `count` blocks; True if some block needs the exact path.
 
     `amaxes` holds binary32 bits and is padded with zeros to a multiple of sixteen. `encodes` is what elements are
-    multiplied with (or divided by, see `divides`). Where elements are rounded in place (see `in_place`), the pair is
-    the scaled grid's lowest exponent, as bits, and its largest value. A zero block gets harmless numbers: its elements are
-    zeros.
+    multiplied with (or divided by, see `divides`). Where elements are rounded `in_place`, the pair is the scaled grid's
+    lowest exponent, as bits, and its largest value. A zero block gets harmless numbers: its elements are zeros.
     """
     low = splat_bits(p.amax_low)
     span = splat_bits(p.amax_high - p.amax_low)

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lowbit.atomic_files import write_atomic
 from lowbit.errors import ArgumentError
 from lowbit.studies.compare import Comparison, Row
-from lowbit.studies.files import write_atomic
 from lowbit.studies.results import StudyResults
 from lowbit.studies.spec import Mode
 

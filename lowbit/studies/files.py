@@ -1,38 +1,16 @@
-"""Atomic files and the lock of a study folder. A reader sees the old file or the new one, never half of one."""
+"""Text files and the lock of a study folder."""
 
 import contextlib
 import errno
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
+from lowbit.atomic_files import TEMPORARY, write_atomic
 from lowbit.errors import FileError
-
-TEMPORARY = ".partial-"
-
-
-def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then move it over `path` in one step.
-
-    The data reach the disk before the move, so not even a power cut leaves a half-written file under the
-    final name. Raises FileError naming `path` if the folder cannot be written or the disk is full; nothing is
-    left behind then.
-    """
-    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}.tmp")
-    try:
-        write(temporary)
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror or error}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def write_text_atomic(path: Path, text: str) -> None:
-    """Write UTF-8 text as `write_atomic` does."""
+    """Write UTF-8 text as `lowbit.atomic_files.write_atomic` does."""
     write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lowbit.atomic_files import write_atomic
 from lowbit.errors import LowbitError
 from lowbit.studies.codec import canonical_json
 from lowbit.studies.compare import Comparison, bits_of, compare
-from lowbit.studies.files import write_atomic
 from lowbit.studies.folder import StudyFolder
 from lowbit.studies.records import PACKAGES, TrialRecord
 from lowbit.studies.spec import Study, TrialSpec

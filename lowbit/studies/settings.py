@@ -72,11 +72,11 @@ class LanguageSettings(TrainingSettings):
     fixed windows. Widths as in DigitsSettings; `width / heads` must be even (rotary pairs).
     """
 
-    steps: int = 220
-    batch: int = 16
+    steps: int = 240
+    batch: int = 12
     context: int = 32
     learning_rate: float = 4e-3
-    warmup: int = 22
+    warmup: int = 24
     weight_decay: float = 0.1
     width: int = 64
     hidden: int = 128

@@ -88,7 +88,7 @@ def start_and_wait_for_trials(folder: Path, spec: Path, *, count: int) -> subpro
         [*COMMAND, str(spec), "--out", str(folder), "--workers", "2"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
-    wait_until(lambda: process.poll() is not None or len(list(folder.glob("trials/*.json"))) >= count)
+    wait_until(lambda: process.poll() is not None or len(list(folder.glob("trials/[!.]*.json"))) >= count)
     assert process.poll() is None, process.communicate()
     return process
 
@@ -113,7 +113,7 @@ def test_kill_minus_nine_then_the_same_command_gives_the_same_data(longer: tuple
     process.kill()
     process.communicate()
     wait_until(lambda: not any(is_running(pid) for pid in workers), seconds=10)  # workers end by themselves
-    kept = {file.name: file.stat().st_mtime_ns for file in (folder / "trials").glob("*.json")}
+    kept = {file.name: file.stat().st_mtime_ns for file in (folder / "trials").glob("[!.]*.json")}
     assert 2 <= len(kept) < 12
     done = subprocess.run([*COMMAND, str(spec), "--out", str(folder)], capture_output=True, text=True, check=True)
     assert f"{len(kept)} of 12 trials are already done" in done.stdout

@@ -77,6 +77,7 @@ PLAN = np.dtype(
         ("vector", np.int32),
         ("amax_low", np.uint32),
         ("amax_high", np.uint32),
+        ("smallest_bits", np.uint32),  # of a subnormal: reads as zero where the processor flushes them
         # second level, binary32 values
         ("tensor_scale", np.float64),  # t
         ("inverse_tensor_scale", np.float64),  # fl(1 / t), torchao's arithmetic
@@ -105,6 +106,7 @@ def plan_for(fmt: BlockFormat) -> KernelPlan:
         _lower_scale(record, fmt)
     _fill_level(record, 1.0, 1.0)
     _vector_bounds(record, fmt)
+    record["smallest_bits"] = 1
     record.flags.writeable = False
     values, codes = _table(fmt.element)
     return KernelPlan(record, values, codes)

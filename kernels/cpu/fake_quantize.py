@@ -16,6 +16,7 @@ from lowbit.kernels.cpu.memory import (
     load_reals,
     load_some,
     memory,
+    prefetch,
     reals,
     store,
     store_some,
@@ -24,6 +25,9 @@ from lowbit.kernels.cpu.memory import (
 from lowbit.kernels.cpu.rounding import element_constants, round_to_values, value_constants
 from lowbit.kernels.cpu.scale import choose_scales
 from lowbit.kernels.cpu.vector import LANES, splat_real
+
+AHEAD = 4096
+"""How many elements ahead memory is asked for while a segment is rounded from the cache."""
 
 
 @kernel
@@ -46,7 +50,7 @@ def qdq_items(x, out, plan, grid_record, given, stream, pending, first, last):
         count = segment_amaxes(
             source, start, grid.columns, rows, columns, width, known, len(given), band, maxima, amaxes
         )
-        if choose_scales(p, amaxes, count, encodes, scales):
+        if choose_scales(p, amaxes, count, False, encodes, scales):
             pending[item] = 1
         elif width % LANES == 0:
             for row in range(rows):
@@ -79,6 +83,7 @@ def _row_of_blocks(p, x, out, base, columns, width, encodes, scales, stream):
         encode, scale = splat_real(encodes[block]), splat_real(scales[block])
         for i in range(base + first, base + min(first + width, whole), LANES):
             bits = round_to_values(element, value, load(x, i), encode, scale)
+            prefetch(x, i + AHEAD)
             if stream:
                 store_stream(out, i, bits)
             else:
@@ -99,6 +104,7 @@ def _row_of_columns(p, x, out, base, columns, encodes, scales, stream):
     for i in range(0, whole, LANES):
         encode, scale = load_reals(encodes, i), load_reals(scales, i)
         bits = round_to_values(element, value, load(x, base + i), encode, scale)
+        prefetch(x, base + i + AHEAD)
         if stream:
             store_stream(out, base + i, bits)
         else:

@@ -14,7 +14,7 @@ from numba.core.cgutils import get_or_insert_function
 from numba.np.arrayobj import make_array
 
 from lowbit.kernels.cpu.jit import intrinsic
-from lowbit.kernels.cpu.vector import BITS, F16, F32, I16, I32, LANES, REALS, Bits, Reals, constant, shuffle
+from lowbit.kernels.cpu.vector import BITS, F16, F32, I8, I16, I32, LANES, REALS, Bits, Reals, constant, shuffle
 
 HALVES = ir.VectorType(F16, LANES)
 SHORTS = ir.VectorType(I16, LANES)
@@ -186,6 +186,20 @@ def store_stream(typing_context: Any, start: Any, index: Any, value: Any) -> Any
         return context.get_dummy_value()
 
     return types.void(start, types.int64, Bits), emit
+
+
+@intrinsic
+def prefetch(typing_context: Any, start: Any, index: Any) -> Any:
+    """Ask for the cache line of element `index`; harmless past the end of memory."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        target = address(builder, args[0], args[1], I8)
+        numbers = [ir.Constant(I32, value) for value in (0, 3, 1)]  # read, keep close, data
+        signature = ir.FunctionType(ir.VoidType(), [target.type, I32, I32, I32])
+        builder.call(get_or_insert_function(builder.module, signature, "llvm.prefetch.p0"), [target, *numbers])
+        return context.get_dummy_value()
+
+    return types.void(start, types.int64), emit
 
 
 @intrinsic

@@ -39,7 +39,7 @@ def quantize_items(x, packed, scale_out, plan, grid_record, given, pending, firs
         count = segment_amaxes(
             source, start, grid.columns, rows, columns, width, known, len(given), band, maxima, amaxes
         )
-        if choose_scales(p, amaxes, count, encodes, scales):
+        if choose_scales(p, amaxes, count, True, encodes, scales):
             pending[item] = 1
             continue
         if len(scale_out):

@@ -45,10 +45,10 @@ def element_constants(p):
 
 @small_stage
 def value_constants(p):
-    """(in place, drop bits, divide, saturating with one level, dropped bits, tensor scale, zero, signs).
+    """(in place, drop bits, divide, saturating with one level, dropped bits, tensor scale, zero, two sign masks).
 
-    `zero` is added last: +0 turns -0 into +0 for elements without -0, and adding -0 changes nothing. `signs` masks the
-    sign of what lies beyond the largest: infinities have one, NaN has none.
+    Elements without -0 lose the sign of a zero: `zero` is added last where nothing else can be zero (+0 turns -0 into
+    +0, -0 changes nothing), else signs are masked. NaN has no sign either, infinities have one.
     """
     zero = np.float32(-0.0) if p.negative_zero else np.float32(0.0)
     return (
@@ -59,6 +59,7 @@ def value_constants(p):
         splat_bits(np.uint32(23 - p.mantissa)),
         splat_real(np.float32(p.tensor_scale)),
         splat_real(zero),
+        splat_bits(SIGN if p.negative_zero else np.uint32(0)),
         splat_bits(SIGN if p.overflow == p.overflow else np.uint32(0)),
     )
 
@@ -99,7 +100,7 @@ def round_to_values(element, value, bits, encode, scale):
     `element`, `value`: the constants of this file; `encode`, `scale`: what `choose_scales` chose.
     """
     lowest, shift, clamp, largest, beyond = element
-    inside, drops, divide, simple, dropped, level, zero, signs = value
+    inside, drops, divide, simple, dropped, level, zero, zero_signs, beyond_signs = value
     sign = bits & splat_bits(SIGN)
     if inside:
         rounded = round_real(as_real(bits & splat_bits(ABSOLUTE)), as_bits(encode), shift)
@@ -107,11 +108,11 @@ def round_to_values(element, value, bits, encode, scale):
     if drops:
         return drop_bits(bits & splat_bits(ABSOLUTE), dropped) | sign
     rounded = round_real(smaller(scaled_magnitude(bits, encode, divide), clamp), lowest, shift)
+    sign = where_less(splat_real(np.float32(0)), rounded, sign, sign & zero_signs)
     if simple:
-        return as_bits(as_real(as_bits(rounded * scale) | sign) + zero)
-    sign = where_less(largest, rounded, sign & signs, sign)
-    result = (where_less(largest, rounded, beyond, rounded) * scale) * level
-    return as_bits(as_real(as_bits(result) | sign) + zero)
+        return as_bits(rounded * scale) | sign
+    sign = where_less(largest, rounded, sign & beyond_signs, sign)
+    return as_bits((where_less(largest, rounded, beyond, rounded) * scale) * level) | sign
 
 
 @stage

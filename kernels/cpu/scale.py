@@ -17,6 +17,7 @@ from lowbit.kernels.cpu.vector import (
     as_real,
     bits_of,
     larger,
+    real_of,
     smaller,
     splat_bits,
     splat_real,
@@ -37,13 +38,19 @@ ONE_BITS = np.uint32(127 << 23)
 
 
 @stage
-def choose_scales(p, amaxes, count, encodes, scales):
+def choose_scales(p, amaxes, count, codes_wanted, encodes, scales):
     """Fill `encodes` and `scales` for `count` blocks; True if some block needs the exact path.
 
     `amaxes` holds binary32 bits and is padded with zeros to a multiple of sixteen. `encodes` is what elements are
     multiplied with (or divided by, see `divides`). Where elements are rounded `in_place`, the pair is the scaled grid's
     lowest exponent, as bits, and its largest value. A zero block gets harmless numbers: its elements are zeros.
+
+    A block whose scale became zero has values of zero. In TransformerEngine's arithmetic its codes saturate (contract
+    §11): it is reported if `codes_wanted`, and where the processor flushes subnormal elements and so could lose the
+    sign of a zero.
     """
+    report = codes_wanted or (not p.negative_zero and real_of(p.smallest_bits) == np.float32(0))
+    report = report and p.arithmetic == TRANSFORMER_ENGINE
     low = splat_bits(p.amax_low)
     span = splat_bits(p.amax_high - p.amax_low)
     zero = splat_bits(np.uint32(0))
@@ -57,7 +64,9 @@ def choose_scales(p, amaxes, count, encodes, scales):
             store_reals(encodes, block, splat_real(np.float32(1)))
             store_reals(scales, block, splat_real(np.float32(1)))
         else:
-            outside = outside | _float(p, amax, block, encodes, scales)
+            vanished = _float(p, amax, block, encodes, scales)
+            if report:
+                outside = outside | vanished
     return any_set(outside)
 
 
@@ -91,19 +100,21 @@ def _power_of_two(p, amax, block, encodes, scales):
 
 @stage
 def _float(p, amax, block, encodes, scales):
-    """Float scales; reports blocks whose scale became zero although they are not."""
+    """Float scales; returns which blocks got a zero scale although they are not zero."""
     scale = _on_scale_grid(p, _target(p, as_real(amax)))
     none, tiny, one = splat_bits(np.uint32(0)), splat_real(np.float32(1e-37)), splat_real(np.float32(1))
     if p.scale_floor == FLOOR_ONE:
         scale = where_less(scale, tiny, one, scale)
     if p.arithmetic == TRANSFORMER_ENGINE:
         encode = smaller(one / (scale * splat_real(np.float32(p.inverse_encode))), splat_real(np.float32(FLT_MAX)))
-    elif p.arithmetic == DIVIDE:
+    elif p.arithmetic == DIVIDE:  # by infinity where the scale vanished: all elements become zero
         encode = scale * splat_real(np.float32(p.tensor_scale))
+        encode = where_less(scale, tiny, splat_real(np.float32(np.inf)), encode)
     else:
         encode = splat_real(np.float32(p.inverse_tensor_scale)) / scale
+        encode = where_less(scale, tiny, splat_real(np.float32(0)), encode)
     store_reals(scales, block, scale)
-    store_reals(encodes, block, where_less(scale, tiny, one, encode))
+    store_reals(encodes, block, encode)
     return where_less(scale, tiny, amax, none)
 
 

@@ -47,7 +47,7 @@ def test_list_names_quick(capsys: pytest.CaptureFixture[str]):
     assert run_command(["study", "list"]) == 0
     printed = capsys.readouterr().out
     assert "quick" in printed
-    assert "120 trials" in printed
+    assert "150 trials" in printed
 
 
 def test_version(capsys: pytest.CaptureFixture[str]):

@@ -40,11 +40,11 @@ def _parsed(text: str) -> BlockFormat:
     try:
         return parse_format(text)
     except FormatError as error:
-        known = "/" in text or _is_element(text)
-        close = [] if known else get_close_matches(text, [*_REGISTRY, *NAMED], n=3)
-        if not close:
+        if "/" in text or _is_element(text):
             raise
-        raise FormatError(f"unknown format {text!r}; did you mean {' or '.join(close)}?") from error
+        close = get_close_matches(text, [*_REGISTRY, *NAMED], n=3)
+        hint = f"did you mean {' or '.join(close)}?" if close else "list_formats() has the names."
+        raise FormatError(f"unknown format {text!r}; {hint} Spec text is ELEMENT/BLOCK/SCALE[:RULE][/ts]") from error
 
 
 def element(text: str | Element) -> Element:

@@ -94,8 +94,8 @@ def quantize(
 
     >>> import numpy as np, lowbit as lb
     >>> q = lb.quantize(np.array([0.1, 1.3, -2.6, 5.0], np.float32), "mxfp4")
-    >>> q.codes, q.scales, q.packed
-    (array([ 0,  3, 13,  6], dtype=uint8), array([127], dtype=uint8), array([48, 109], dtype=uint8))
+    >>> q.codes.tolist(), q.scales.tolist(), q.packed.tolist()
+    ([0, 3, 13, 6], [127], [48, 109])
     """
     framework, found = arrays.framework_of(x), find_format(fmt)
     array, kind = framework.unwrap(x)

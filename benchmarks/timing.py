@@ -14,8 +14,11 @@ LOOK_S = 0.15
 """How long one look at the other load takes; the counters of the system tick every 10 ms."""
 
 SETTLE_S = 0.006
-"""Pause before each timed call. After a parallel operation torch's OpenMP threads spin for 4 ms more (measured), on the
-cores that the next call wants: without the pause each call of a pair would pay for the other one's library."""
+"""Pause before each timed call, followed by one call that is not timed.
+
+After a parallel operation torch's OpenMP threads spin for 4 ms more (measured), on the cores that the next call wants:
+without the pause each call of a pair would pay for the other one's library, and without the call after it for waking
+threads and cores, as no call in a loop does."""
 
 FEWEST_PAIRS = 3
 """Pairs that are measured however slow they are: a median of fewer says nothing."""
@@ -125,6 +128,7 @@ class Timer:
 
 def _timed(call: Callable[[], object]) -> float:
     time.sleep(SETTLE_S)
+    call()
     start = time.perf_counter()
     call()
     return time.perf_counter() - start

@@ -12,6 +12,9 @@ from threading import Lock
 
 from lowbit.errors import ArgumentError
 
+PIECES = 8
+"""Ranges a thread: more even the load out, fewer cost less."""
+
 
 def _available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
@@ -50,19 +53,31 @@ def get_num_threads() -> int:
 
 
 def run_ranges(work: Callable[[int, int], None], items: int, *, grain: int) -> None:
-    """Call work(first, last) on ranges that cover 0..items, in parallel where each gets at least `grain` items.
+    """Call work(first, last) on ranges that cover 0..items, in parallel where each thread gets at least `grain` items.
 
-    The caller's thread does the first range. The first exception is raised after all ranges have ended.
+    Threads, the caller's among them, take ranges from a common list until it is empty: one that wakes late, or whose
+    core is taken, does fewer. The first exception is raised after all threads have ended.
     """
-    parts = max(1, min(_State.threads, items // max(1, grain)))
-    if parts == 1:
+    threads = max(1, min(_State.threads, items // max(1, grain)))
+    if threads == 1:
         work(0, items)
         return
-    bounds = [items * part // parts for part in range(parts + 1)]
-    pool = _pool(parts - 1)
-    futures = [pool.submit(work, low, high) for low, high in pairwise(bounds[1:])]
+    pieces = max(threads, min(threads * PIECES, items // max(1, grain)))
+    bounds = [items * piece // pieces for piece in range(pieces + 1)]
+    left = list(pairwise(bounds))[::-1]
+
+    def take() -> None:
+        while True:
+            try:
+                first, last = left.pop()  # one atomic step
+            except IndexError:
+                return
+            work(first, last)
+
+    pool = _pool(threads - 1)
+    futures = [pool.submit(take) for _ in range(threads - 1)]
     try:
-        work(bounds[0], bounds[1])
+        take()
     finally:
         for future in futures:
             future.exception()

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -101,7 +102,10 @@ def test_an_error_in_a_worker_reaches_the_caller_after_all_have_ended() -> None:
 
     with pytest.raises(ValueError, match="range"):
         scheduler.run_ranges(work, 8, grain=1)
-    assert len(ended) == 4
+    count = len(ended)
+    assert 1 <= count <= 8  # a thread stops at its first error
+    time.sleep(0.05)
+    assert len(ended) == count, "some thread was still at work when the error was raised"
     scheduler.run_ranges(lambda first, last: None, 8, grain=1)  # the pool is still good
 
 

@@ -87,6 +87,8 @@ def start_and_wait_for_trials(folder: Path, spec: Path, *, count: int) -> subpro
     process = subprocess.Popen(
         [*COMMAND, str(spec), "--out", str(folder), "--workers", "2"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        # a background job of a script starts with SIGINT ignored, and hands that down to what it starts
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     wait_until(lambda: process.poll() is not None or len(list(folder.glob("trials/[!.]*.json"))) >= count)
     assert process.poll() is None, process.communicate()

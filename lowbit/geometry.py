@@ -49,12 +49,6 @@ class Geometry:
     item_elements: int
     long_run: int
 
-    @property
-    def blocks(self) -> tuple[int, int, int]:
-        """(outer, block rows, block columns): the shape of the block grid in memory order."""
-        grid = self.record[0]
-        return int(grid["outer"]), int(grid["bands"]), -(-int(grid["columns"]) // int(grid["width"]))
-
 
 def memory_order(array: np.ndarray) -> tuple[int, ...] | None:
     """Axes from slowest to fastest if the elements fill memory without gaps or overlap, else None."""

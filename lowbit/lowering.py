@@ -14,11 +14,12 @@ from math import inf, isfinite, isnan, nan
 
 import numpy as np
 
-from lowbit.errors import ArgumentError
+from lowbit.errors import ArgumentError, UnsupportedError
 from lowbit.formats.binary32 import FLT_MAX, INFINITY_BITS, binary32, float_to_bits, quotient
 from lowbit.formats.block import BlockFormat
 from lowbit.formats.floats import FloatElement, Specials
 from lowbit.formats.grids import Codebook, Element, IntElement
+from lowbit.formats.options import OPTIONS
 from lowbit.formats.rounding import Arithmetic, Overflow, ScaleFloor, ScaleRule
 
 NO_SCALE, POWER_OF_TWO, FLOAT_SCALE, FLOAT32_SCALE = range(4)
@@ -100,6 +101,7 @@ class KernelPlan:
 @lru_cache(maxsize=512)
 def plan_for(fmt: BlockFormat) -> KernelPlan:
     """The plan of a format, without a second level. Cached: a format is lowered once in a process."""
+    _refuse_unlowered(fmt)
     record = np.zeros(1, dtype=PLAN)
     _lower_element(record, fmt)
     if fmt.scale is not None:
@@ -195,6 +197,15 @@ def _lower_element(record: np.ndarray, fmt: BlockFormat) -> None:
         value, code = (inf, element.inf_code) if element.inf_code is not None else (nan, element.nan_code)
         record["infinity"], record["infinity_code"] = value, code
         record["overflow"], record["overflow_code"] = value, code
+
+
+def _refuse_unlowered(fmt: BlockFormat) -> None:
+    """UnsupportedError for options that no kernel has: they are described, and never silently left out."""
+    described = {"statistic", "target_max", "scale_domain", "alternatives", "peak", "micro_exponents"}
+    described |= {"zero_point", "correction", "sparsity"}
+    for option, value in fmt.options().items():
+        if option in described or value in (ScaleRule.NEAREST, ScaleRule.MSE):
+            raise UnsupportedError(f"{option}={OPTIONS[option].write(value)} of {fmt} has no kernel; leave it out")
 
 
 def _lower_scale(record: np.ndarray, fmt: BlockFormat) -> None:

@@ -9,17 +9,29 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
-from lowbit.errors import ArgumentError, FormatError
+from lowbit.errors import ArgumentError
 from lowbit.formats.binary32 import binary32
-from lowbit.formats.codes import MAX_ENUMERATED_BITS
+from lowbit.formats.block_checks import check_format
 from lowbit.formats.elements import element_text, number_text
 from lowbit.formats.floats import FloatElement
 from lowbit.formats.grids import Codebook, Element
-from lowbit.formats.rounding import Arithmetic, Overflow, ScaleFloor, ScaleRule, enum_member
+from lowbit.formats.options import OPTIONS, Alternative
+from lowbit.formats.rounding import (
+    Arithmetic,
+    Correction,
+    Overflow,
+    Peak,
+    ScaleDomain,
+    ScaleFloor,
+    ScaleRule,
+    Select,
+    Statistic,
+    ZeroPoint,
+)
 from lowbit.formats.shape import BlockShape
 
-POWER_OF_TWO_RULES = (ScaleRule.FLOOR, ScaleRule.EVEN, ScaleRule.CEIL, ScaleRule.RCEIL)
-FLOAT_RULES = (ScaleRule.NEAREST_EVEN, ScaleRule.CEIL)
+QUEST_CLIP = Fraction("2.92247856")
+"""Standard deviations that map to 6: the best clip of E2M1 for normal data (QuEST, arXiv 2502.05003)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +39,13 @@ class BlockFormat:
     """How a tensor is stored in few bits: value = element × block scale × tensor scale (contract §1-§4).
 
     Without `block` and `scale` the format is a plain cast to the element (bf16, fp16, tf32). Fields left as None get
-    the contract's default: `scale_rule` floor for e8m0 and nearest_even for float scales; `arithmetic` divide with one
-    level and transformer_engine with two; `scale_floor` zero (min_normal with torchao's arithmetic); `overflow`
-    saturate, but inf_nan for a plain cast to more than 8 bits. Equality is by meaning: name and source do not count.
+    the contract's default: `scale_rule` floor for e8m0 and nearest_even for float scales; `target_max`, the magnitude
+    that the block's `statistic` maps to, the element's maximum; `arithmetic` divide with one level and
+    transformer_engine with two; `scale_floor` zero (min_normal with torchao's arithmetic); `overflow` saturate, but
+    inf_nan for a plain cast to more than 8 bits. Adaptive formats: `alternatives` are tried for every block and
+    `select` says by which error; `peak`, `micro_exponents` (sizes of nested runs with an exponent bit of their own) and
+    `zero_point` store side bits beside the scale; `correction` changes scales after rounding; `sparsity` (n, m) keeps
+    the n largest of every m elements along the axis. Equality is by meaning: name and source do not count.
     Raises FormatError or ArgumentError naming the field that does not fit and what would.
     """
 
@@ -38,22 +54,34 @@ class BlockFormat:
     scale: FloatElement | None = None
     scale_rule: ScaleRule | None = None
     tensor_target: Fraction | None = None
+    statistic: Statistic | None = None
+    target_max: Fraction | None = None
     scale_floor: ScaleFloor | None = None
+    scale_domain: ScaleDomain | None = None
     arithmetic: Arithmetic | None = None
     overflow: Overflow | None = None
+    alternatives: tuple[Alternative, ...] | None = None
+    select: Select | None = None
+    peak: Peak | None = None
+    micro_exponents: tuple[int, ...] | None = None
+    zero_point: ZeroPoint | None = None
+    correction: Correction | None = None
+    correction_group: int | None = None
+    sparsity: tuple[int, ...] | None = None
     name: str = field(default="", compare=False)
     source: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        for option, default in self._defaults().items():
+        for option, kind in OPTIONS.items():
             given = getattr(self, option)
-            kind = OPTIONS[option]
-            object.__setattr__(self, option, default if given is None else enum_member(kind, given, option))
+            if given is not None:
+                object.__setattr__(self, option, kind.read(given, option))
+        for option, default in self._defaults().items():
+            if getattr(self, option) is None:
+                object.__setattr__(self, option, default)
         if self.tensor_target is not None:
             object.__setattr__(self, "tensor_target", Fraction(binary32(float(self.tensor_target))))
-        _check_element(self)
-        _check_tensor_target(self)
-        _check_scale(self)
+        check_format(self)
 
     @cached_property
     def _hash(self) -> int:
@@ -67,12 +95,32 @@ class BlockFormat:
         power_of_two, two_level = self.is_power_of_two_scale, self.tensor_target is not None
         wide_cast = self.scale is None and self.element.bits > 8 and self.element.has_infinity
         torchao = self.arithmetic == Arithmetic.TORCHAO
+        chooses = bool(self.alternatives) or self.scale_rule == ScaleRule.MSE
+        eden = self.correction == Correction.EDEN and self.block is not None
         return {
             "scale_rule": None if self.scale is None else (ScaleRule.FLOOR if power_of_two else ScaleRule.NEAREST_EVEN),
-            "arithmetic": Arithmetic.TRANSFORMER_ENGINE if two_level else Arithmetic.DIVIDE,
+            "statistic": Statistic.AMAX,
+            "target_max": None if self.scale is None else self._default_target(),
             "scale_floor": ScaleFloor.MIN_NORMAL if torchao else ScaleFloor.ZERO,
+            "scale_domain": ScaleDomain.DECODE,
+            "arithmetic": Arithmetic.TRANSFORMER_ENGINE if two_level else Arithmetic.DIVIDE,
             "overflow": Overflow.INF_NAN if wide_cast else Overflow.SATURATE,
+            "alternatives": (),
+            "select": Select.MSE if chooses else None,
+            "peak": Peak.PLAIN,
+            "micro_exponents": (),
+            "zero_point": ZeroPoint.NONE,
+            "correction": Correction.NONE,
+            "correction_group": self.block.elements if eden and self.block else None,
+            "sparsity": None,
         }
+
+    def _default_target(self) -> Fraction | None:
+        """The element's maximum times what micro exponents add; for RMS, QuEST's clip where it is known (E2M1)."""
+        largest = self.element.max_fraction * 2 ** len(self.micro_exponents or ())
+        if self.statistic != Statistic.RMS:
+            return largest
+        return Fraction(binary32(float(largest / QUEST_CLIP))) if element_text(self.element) == "e2m1" else None
 
     @property
     def is_power_of_two_scale(self) -> bool:
@@ -89,9 +137,39 @@ class BlockFormat:
         """Whether a NaN or infinite input can be represented: by a NaN scale, or a NaN element of a plain cast."""
         return self.element.has_nan if self.scale is None else self.scale.has_nan
 
+    @cached_property
+    def candidates(self) -> tuple[Alternative, ...]:
+        """All ways to store a block, the first being the format's own element and target."""
+        return (Alternative(self.element, self.target_max), *(self.alternatives or ()))
+
+    @property
+    def selector_bits(self) -> int:
+        """Bits that say which candidate a block took; none where the scale alone decodes it."""
+        told_apart = any(candidate.element != self.element for candidate in self.candidates)
+        return (len(self.candidates) - 1).bit_length() if told_apart else 0
+
+    @cached_property
+    def side_bits(self) -> int:
+        """Bits that a block keeps above its scale code: selector, place of the peak, micro exponents or zero point."""
+        shared = (self.block.elements if self.block is not None else None) or 0
+        if self.peak is Peak.EXTRA_MANTISSA:
+            return shared.bit_length()
+        if self.zero_point is ZeroPoint.INTEGER:
+            return self.element.bits
+        return self.selector_bits + sum(shared // size for size in self.micro_exponents or ())
+
+    @cached_property
+    def word_bits(self) -> int:
+        """Stored bits of a block's word: the scale code with the side bits above it, in 8, 16, 32 or 64 bits."""
+        if self.scale is None:
+            return 0
+        if not self.side_bits:
+            return self.scale.storage_bits
+        return next(width for width in (8, 16, 32, 64) if width >= self.scale.bits + self.side_bits)
+
     @property
     def bits_per_element(self) -> float:
-        """Stored bits of an element and its share of a full block's scale, without the tensor scale's 32 bits.
+        """Stored bits of an element and its share of a full block's word, without the tensor scale's 32 bits.
 
         For row and tensor blocks the share depends on the shape and tends to zero: only the element's bits count here,
         `QTensor.bits_per_element` has the exact figure.
@@ -99,7 +177,7 @@ class BlockFormat:
         shared = self.block.elements if self.block is not None else None
         if self.scale is None or shared is None:
             return float(self.element.storage_bits)
-        return self.element.storage_bits + self.scale.storage_bits / shared
+        return self.element.storage_bits + self.word_bits / shared
 
     def options(self) -> dict[str, Any]:
         """The options that differ from the contract's defaults, by name."""
@@ -136,64 +214,7 @@ class BlockFormat:
             parts += [str(self.block), element_text(self.scale) + (f":{rule.value}" if rule else "")]
         if self.tensor_target is not None:
             parts.append(f"ts{number_text(self.tensor_target)}")
-        return "/".join(parts + [f"{option}={value.value}" for option, value in options.items()])
+        return "/".join(parts + [f"{option}={OPTIONS[option].write(value)}" for option, value in options.items()])
 
     def __str__(self) -> str:
         return self.name or self.spec
-
-
-OPTIONS = {
-    "scale_rule": ScaleRule,
-    "arithmetic": Arithmetic,
-    "scale_floor": ScaleFloor,
-    "overflow": Overflow,
-}
-
-
-def _check_element(fmt: BlockFormat) -> None:
-    element = fmt.element
-    if isinstance(element, FloatElement) and (not element.signed or element.bits > MAX_ENUMERATED_BITS):
-        raise FormatError(f"element {element.name}: only signed floats of up to 19 bits are elements; it is a scale")
-    if fmt.overflow is Overflow.INF_NAN and not element.has_nan:
-        raise FormatError(f"overflow=inf_nan needs an element with NaN or infinity; {element.name} has none")
-    if fmt.overflow is Overflow.INF_NAN and isinstance(element, FloatElement) and element.mantissa_bits == 0:
-        raise FormatError(f"overflow=inf_nan needs mantissa bits, {element.name} has none; use overflow=saturate")
-
-
-def _check_scale(fmt: BlockFormat) -> None:
-    if (fmt.block is None) != (fmt.scale is None):
-        raise FormatError(f"{fmt.element.name}: a block needs a scale and a scale needs a block; give both or neither")
-    if fmt.scale is None:
-        if fmt.tensor_target is not None:
-            raise FormatError(
-                f"{fmt.element.name}: a tensor scale needs block scales below it; add a block and a scale"
-            )
-        return
-    allowed = POWER_OF_TWO_RULES if fmt.is_power_of_two_scale else FLOAT_RULES
-    if fmt.is_float32_scale:
-        allowed = (ScaleRule.NEAREST_EVEN,)
-    if fmt.scale_rule not in allowed:
-        names = ", ".join(rule.value for rule in allowed)
-        raise FormatError(f"scale_rule={fmt.scale_rule} does not fit the scale {fmt.scale.name}; choose from: {names}")
-    if fmt.scale_rule is ScaleRule.EVEN and not isinstance(fmt.element, FloatElement):
-        raise FormatError(f"scale_rule=even needs a float element, not {fmt.element.name} (contract §3)")
-    if fmt.is_power_of_two_scale and fmt.arithmetic is not Arithmetic.DIVIDE:
-        raise FormatError("power-of-two scales divide exactly: arithmetic must be divide")
-    if fmt.is_power_of_two_scale and fmt.scale_floor is not ScaleFloor.ZERO:
-        raise FormatError("power-of-two scales are never zero: scale_floor must stay zero")
-    if fmt.arithmetic is Arithmetic.TRANSFORMER_ENGINE and fmt.tensor_target is None:
-        raise FormatError("arithmetic=transformer_engine is defined with a tensor scale; add /ts")
-
-
-def _check_tensor_target(fmt: BlockFormat) -> None:
-    target = fmt.tensor_target
-    if target is None or fmt.scale is None:
-        return
-    if fmt.is_power_of_two_scale or fmt.is_float32_scale:
-        raise FormatError(
-            f"a tensor scale over {fmt.scale.name} block scales is not defined; use ue4m3 or ue5m3 scales"
-        )
-    if fmt.block is None or fmt.block.is_tensor:
-        raise FormatError("a tensor scale needs blocks smaller than the tensor")
-    if not 0 < target <= fmt.scale.max_fraction:
-        raise FormatError(f"tensor target {number_text(target)} is outside (0, {fmt.scale.max:g}] of {fmt.scale.name}")

@@ -4,6 +4,7 @@ Text form: a name of the table, or `[u]eXmY[bBIAS][finite|fn|ieee|fnuz|p3109][nz
 `{v0,v1,...}` for a codebook.
 """
 
+from dataclasses import replace
 from fractions import Fraction
 
 from lowbit.formats.binary32 import binary32
@@ -71,6 +72,14 @@ SCALES = (
         15,
         Specials.IEEE,
         "UE5M3 with the top exponent reserved, maximum 61440 (2609.02846)",
+    ),
+    replace(
+        _scale("ue6m2", 6, 2, 48, Specials.NAN, "HiF4's E6M2 (arXiv 2602.11287): no zero, maximum 1.5 * 2^15"),
+        zero=False,
+    ),
+    replace(
+        _scale("ue5m0", 5, 0, 15, Specials.FINITE, "BlockDialect's 5-bit shared exponent (arXiv 2501.01144)"),
+        zero=False,
     ),
     _float("f32", 8, 23, 127, Specials.IEEE, "IEEE 754-2019 binary32, as a scale"),
 )

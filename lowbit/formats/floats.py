@@ -28,8 +28,8 @@ class Specials(StrEnum):
 class FloatElement:
     """Sign, exponent and mantissa fields, a bias, and which codes are special.
 
-    Invariants: `mantissa_bits` excludes the hidden bit; exponent code 0 is subnormal, unless `zero` is False (e8m0:
-    every exponent code is a power of two). Two elements are equal if they mean the same; name and source do not count.
+    Invariants: `mantissa_bits` excludes the hidden bit; exponent code 0 is subnormal, unless `zero` is False (e8m0,
+    ue6m2: there is no zero, every code is normal). Equality is by meaning: name and source do not count.
     Raises FormatError where the fields describe no number format.
     Source of the layout: OCP 8-bit Floating Point (OFP8) v1.0 §5, OCP Microscaling (MX) v1.0 §5.3.
     """
@@ -54,8 +54,8 @@ class FloatElement:
             raise FormatError(f"{self.name}: bias {self.bias} is outside -1..160")
         if not self.signed and self.specials in (Specials.UZ, Specials.P3109):
             raise FormatError(f"{self.name}: {self.specials.value} needs a sign bit; use fn, ieee or finite")
-        if not self.zero and (self.mantissa_bits or self.signed):
-            raise FormatError(f"{self.name}: only unsigned formats of pure exponents can lack a zero")
+        if not self.zero and self.signed:
+            raise FormatError(f"{self.name}: only unsigned formats can lack a zero")
         if self.max_code < 1:
             raise FormatError(f"{self.name}: no finite value but zero is left")
         if self.max_fraction >= 2**128:

@@ -40,16 +40,61 @@ class Overflow(StrEnum):
 
 
 class ScaleRule(StrEnum):
-    """From a block's largest magnitude to its scale (contract §3).
+    """From a block's statistic to its scale (contract §3).
 
-    FLOOR, EVEN, CEIL and RCEIL give powers of two; NEAREST_EVEN and CEIL round a float scale onto its own grid.
+    FLOOR, EVEN, CEIL, RCEIL, NEAREST and MSE give powers of two; NEAREST_EVEN and CEIL round a float scale onto its own
+    grid.
     """
 
     FLOOR = "floor"
     EVEN = "even"
     CEIL = "ceil"
     RCEIL = "rceil"
+    NEAREST = "nearest"  #: of the logarithm, ties up
+    MSE = "mse"  #: floor or floor + 1, whichever has the smaller squared error; the larger where they tie
     NEAREST_EVEN = "nearest_even"
+
+
+class Statistic(StrEnum):
+    """The number that stands for a block when its scale is chosen (contract §3)."""
+
+    AMAX = "amax"
+    RMS = "rms"
+
+
+class ScaleDomain(StrEnum):
+    """Which of a float scale and its inverse is rounded and stored (contract §4)."""
+
+    DECODE = "decode"
+    ENCODE = "encode"
+
+
+class Select(StrEnum):
+    """The error that decides between candidates of a block (contract §4, four over six)."""
+
+    MSE = "mse"
+    MAE = "mae"
+
+
+class Peak(StrEnum):
+    """How the largest magnitude of a block is stored."""
+
+    PLAIN = "plain"
+    EXTRA_MANTISSA = "extra_mantissa"  #: its known exponent's bits become mantissa bits (MX+)
+
+
+class ZeroPoint(StrEnum):
+    """Whether the codes of a block are shifted so that its smallest value is code 0."""
+
+    NONE = "none"
+    INTEGER = "integer"
+
+
+class Correction(StrEnum):
+    """A second pass over the scales, after the elements are rounded."""
+
+    NONE = "none"
+    EDEN = "eden"  #: MS-EDEN: scales times <x,x>/<x,q>, rounded stochastically
 
 
 class ScaleFloor(StrEnum):

@@ -12,10 +12,11 @@ from typing import Any
 
 from lowbit.errors import FormatError
 from lowbit.formats.binary32 import binary32
-from lowbit.formats.block import OPTIONS, BlockFormat
+from lowbit.formats.block import BlockFormat
 from lowbit.formats.elements import NAMED, SCALES
 from lowbit.formats.floats import FloatElement, Specials
 from lowbit.formats.grids import Codebook, Element, IntElement
+from lowbit.formats.options import OPTIONS, Alternative
 from lowbit.formats.shape import BlockShape
 
 DEFAULT_TENSOR_TARGET = Fraction(448)
@@ -75,7 +76,7 @@ def _parse_part(text: str, part: str, *, scale_expected: bool) -> dict[str, Any]
         option, _, value = part.partition("=")
         if option not in OPTIONS:
             raise FormatError(f"{text!r}: {option!r} is no option; choose from: {', '.join(OPTIONS)}")
-        return {option: value}
+        return {option: _parse_alternatives(value) if option == "alternatives" else value}
     if match := _TENSOR.fullmatch(part):
         return {"tensor_target": Fraction(match[1]) if match[1] else DEFAULT_TENSOR_TARGET}
     if part == "cast":
@@ -92,6 +93,15 @@ def _parse_part(text: str, part: str, *, scale_expected: bool) -> dict[str, Any]
         names = ", ".join(element.name for element in SCALES)
         raise FormatError(f"{text!r}: {name!r} is no scale; use {names} or ueXmY")
     return {"scale": scale, **({"scale_rule": rule} if rule else {})}
+
+
+def _parse_alternatives(text: str) -> tuple[Alternative, ...]:
+    """`ELEMENT[@TARGET]`, joined by `+`."""
+    alternatives: list[Alternative] = []
+    for entry in text.split("+"):
+        element, _, target = entry.partition("@")
+        alternatives.append(Alternative(parse_element(element), Fraction(target) if target else None))
+    return tuple(alternatives)
 
 
 def _parse_float(

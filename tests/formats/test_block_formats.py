@@ -137,7 +137,7 @@ def test_replace_follows_defaults_and_keeps_choices() -> None:
     with pytest.raises(ArgumentError, match="element, block"):
         nvfp4.replace(blocksize=3)
     with pytest.raises(ArgumentError, match="scale_rule"):
-        nvfp4.replace(scale_rule="nearest")
+        nvfp4.replace(scale_rule="rounded")
 
 
 @pytest.mark.parametrize(

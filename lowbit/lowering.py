@@ -9,8 +9,9 @@ than 2^19 codes, vector codebooks and entropy coding are not described by a plan
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
-from math import inf, isfinite, isnan, nan
+from math import ceil, frexp, inf, isfinite, isnan, isqrt, nan
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from lowbit.formats.block import BlockFormat
 from lowbit.formats.floats import FloatElement, Specials
 from lowbit.formats.grids import Codebook, Element, IntElement
 from lowbit.formats.options import OPTIONS
-from lowbit.formats.rounding import Arithmetic, Overflow, ScaleFloor, ScaleRule
+from lowbit.formats.rounding import Arithmetic, Overflow, ScaleDomain, ScaleFloor, ScaleRule
 
 NO_SCALE, POWER_OF_TWO, FLOAT_SCALE, FLOAT32_SCALE = range(4)
 """Scale families."""
@@ -51,7 +52,7 @@ PLAN = np.dtype(
         ("table", np.int32),  # 1: an irregular grid, given by the plan's tables
         ("mantissa", np.int32),
         ("min_exponent", np.int32),
-        ("max", np.float64),  # largest magnitude a block maximum maps to; also where magnitudes clamp
+        ("max", np.float64),  # largest magnitude, where others clamp
         ("min", np.float64),  # most negative value: -max, -(max + step) for asymmetric integers, 0 if unsigned
         ("overflow", np.float64),  # what a magnitude beyond max becomes: max, inf or nan
         # element codes
@@ -64,16 +65,20 @@ PLAN = np.dtype(
         ("nan_code", np.uint32),
         # block scale
         ("scale_family", np.int32),
-        ("scale_increment", np.uint32),  # added to amax's bits before the exponent is read: the four e8m0 rules
-        ("element_exponent", np.int32),  # Emax
+        ("target_max", np.float64),  # T: the magnitude that the block's statistic maps to
+        ("scale_increment", np.uint32),  # added to amax's bits before the exponent is read: the e8m0 rules
+        ("target_exponent", np.int32),  # subtracted from that exponent
         ("scale_mantissa", np.int32),
         ("scale_min_exponent", np.int32),
+        ("scale_max_exponent", np.int32),
         ("scale_max", np.float64),
         ("scale_min_normal", np.float64),
+        ("scale_code_base", np.int32),  # steps below the smallest value: counted from zero, which the scale may lack
         ("scale_up", np.int32),  # 1: rule ceil
         ("scale_floor", np.int32),
         ("scale_nan_code", np.uint32),
         ("arithmetic", np.int32),
+        ("inverse_scale", np.int32),  # 1: what is rounded and stored is the inverse of the scale
         # when the vector path is exact (see `_vector_bounds`)
         ("vector", np.int32),
         ("amax_low", np.uint32),
@@ -124,6 +129,17 @@ def decoded_bits(element: Element) -> np.ndarray:
     return np.array([float_to_bits(element.decode(int(code))) for code in codes], np.uint32)
 
 
+@lru_cache(maxsize=128)
+def decoded_scale_bits(fmt: BlockFormat) -> np.ndarray:
+    """Binary32 bits of what every scale code multiplies with: its value, or the inverse of it (scale_domain=encode)."""
+    assert fmt.scale is not None
+    bits = decoded_bits(fmt.scale)
+    if fmt.scale_domain is ScaleDomain.DECODE:
+        return bits
+    inverses = (quotient(1.0, value) if value != 0 else 0.0 for value in map(fmt.scale.decode, range(len(bits))))
+    return np.array([float_to_bits(inverse) for inverse in inverses], np.uint32)
+
+
 def with_tensor_level(plan: KernelPlan, fmt: BlockFormat, amax: float | None, scale: float | None) -> KernelPlan:
     """The plan with the second level of contract §4 for a tensor of this amax, or with this static tensor scale.
 
@@ -131,7 +147,8 @@ def with_tensor_level(plan: KernelPlan, fmt: BlockFormat, amax: float | None, sc
     """
     if fmt.tensor_target is None:
         return plan
-    target, largest = float(fmt.tensor_target), fmt.element.max
+    assert fmt.target_max is not None
+    target, largest = float(fmt.tensor_target), float(fmt.target_max)
     tensor_scale, encode = tensor_level(target, largest, amax, scale)
     record = plan.record.copy()
     _fill_level(record, tensor_scale, encode)
@@ -201,47 +218,60 @@ def _lower_element(record: np.ndarray, fmt: BlockFormat) -> None:
 
 def _refuse_unlowered(fmt: BlockFormat) -> None:
     """UnsupportedError for options that no kernel has: they are described, and never silently left out."""
-    described = {"statistic", "target_max", "scale_domain", "alternatives", "peak", "micro_exponents"}
-    described |= {"zero_point", "correction", "sparsity"}
+    described = {"statistic", "alternatives", "peak", "micro_exponents", "zero_point", "correction", "sparsity"}
     for option, value in fmt.options().items():
-        if option in described or value in (ScaleRule.NEAREST, ScaleRule.MSE):
+        if option in described or value is ScaleRule.MSE:
             raise UnsupportedError(f"{option}={OPTIONS[option].write(value)} of {fmt} has no kernel; leave it out")
 
 
 def _lower_scale(record: np.ndarray, fmt: BlockFormat) -> None:
-    scale, element = fmt.scale, fmt.element
-    assert scale is not None and fmt.arithmetic is not None and fmt.scale_floor is not None
+    scale = fmt.scale
+    assert (
+        scale is not None and fmt.target_max is not None and fmt.arithmetic is not None and fmt.scale_floor is not None
+    )
     record["arithmetic"] = _ARITHMETIC[fmt.arithmetic]
-    record["scale_floor"] = _SCALE_FLOOR[fmt.scale_floor]
+    record["scale_floor"] = _SCALE_FLOOR[fmt.scale_floor] if scale.zero else FLOOR_MIN_NORMAL
     record["scale_nan_code"] = scale.nan_code or 0
     record["scale_mantissa"], record["scale_min_exponent"] = scale.mantissa_bits, scale.min_exponent
     record["scale_max"], record["scale_min_normal"] = scale.max, scale.min_normal
-    record["element_exponent"] = element.max_exponent
+    record["scale_max_exponent"] = scale.max_exponent
+    record["scale_code_base"] = 0 if scale.zero else 1 << scale.mantissa_bits
+    record["target_max"] = float(fmt.target_max)
+    record["inverse_scale"] = fmt.scale_domain is ScaleDomain.ENCODE
     if fmt.is_power_of_two_scale:
         record["scale_family"] = POWER_OF_TWO
-        record["scale_increment"] = _scale_increment(fmt)
+        record["scale_increment"], record["target_exponent"] = _scale_increment(fmt)
     else:
         record["scale_family"] = FLOAT32_SCALE if fmt.is_float32_scale else FLOAT_SCALE
         record["scale_up"] = fmt.scale_rule is ScaleRule.CEIL
 
 
-def _scale_increment(fmt: BlockFormat) -> int:
-    """What is added to amax's significand (24 bits, units of its last place) before its exponent is read.
+def _scale_increment(fmt: BlockFormat) -> tuple[int, int]:
+    """(increment, exponent): the scale's exponent is that of amax's significand plus the first, minus the second.
 
-    floor: nothing. even: half a unit of the element's last mantissa place. ceil: all but one unit, so that everything
-    but an exact power moves up. rceil: the same relative to M's significand, so that amax / M decides.
+    Significands have 24 bits, units of their last place. floor: nothing is added. even: half a unit of the element's
+    last mantissa place. ceil: all but one unit, so that everything but an exact power moves up. rceil: the same
+    relative to T's significand, so that amax / T decides. nearest: what lifts the first significand of at least
+    T's times sqrt(1/2), or times sqrt(2), to the next power of two.
     """
+    assert fmt.target_max is not None
+    exponent = frexp(float(fmt.target_max))[1] - 1
+    fraction = fmt.target_max / Fraction(2) ** exponent
     match fmt.scale_rule:
         case ScaleRule.EVEN:
             assert isinstance(fmt.element, FloatElement)
-            return 1 << (22 - fmt.element.mantissa_bits)
+            return 1 << (22 - fmt.element.mantissa_bits), exponent
         case ScaleRule.CEIL:
-            return (1 << 23) - 1
+            return (1 << 23) - 1, exponent
         case ScaleRule.RCEIL:
-            fraction = fmt.element.max_fraction / 2**fmt.element.max_exponent - 1
-            return (1 << 23) - 1 - int(fraction * 2**23)
+            return (1 << 23) - 1 - int((fraction - 1) * 2**23), exponent
+        case ScaleRule.NEAREST:
+            wide = fraction**2 >= 2  # then the border lies in T's own binade, divided by sqrt(2)
+            border = fraction**2 * Fraction(2) ** (46 + (-1 if wide else 1))
+            first = isqrt(ceil(border) - 1) + 1
+            return (1 << 24) - first, exponent + int(wide)
         case _:
-            return 0
+            return 0, exponent
 
 
 def _vector_bounds(record: np.ndarray, fmt: BlockFormat) -> None:
@@ -255,13 +285,17 @@ def _vector_bounds(record: np.ndarray, fmt: BlockFormat) -> None:
     low, high = (127 - 60) << 23, (127 + 60) << 23
     if _has_binary32_exponents(fmt):
         record["vector"], low, high = ROUND_BITS, 1, INFINITY_BITS
+    elif record["inverse_scale"][0]:
+        record["vector"] = SCALAR
     elif _is_regular(element) and element.signed and _in_range(element, 2.0**-24):
         symmetric = not (isinstance(element, IntElement) and element.asymmetric)
         fits = scale is None or fmt.is_power_of_two_scale or fmt.is_float32_scale or _in_range(scale, 2.0**-40)
         record["vector"] = ROUND_REALS if symmetric and fits else SCALAR
-    if fmt.is_power_of_two_scale:  # shared exponents from -80 on; M, at most 2^23 times a magnitude, stays finite
-        low = (127 + max(element.max_exponent - 80, -100)) << 23
-        high = (127 + min(element.max_exponent + 100, 100)) << 23
+    if fmt.is_power_of_two_scale and scale is not None:
+        # shared exponents that are not clamped, from -80 on; M, at most 2^23 times a magnitude, stays finite
+        target = int(record["target_exponent"][0])
+        low = (127 + max(target - 80, -100, target + scale.min_exponent)) << 23
+        high = (127 + min(target + 100, 100, target + scale.max_exponent)) << 23
     record["amax_low"], record["amax_high"] = low, high
 
 

@@ -45,31 +45,43 @@ def exact_scale(p, amax_bits):
     if p.scale_family == POWER_OF_TWO:
         exponent = _shared_exponent(p, amax_bits)
         scale = math.ldexp(1.0, exponent)
-        return scale, scale, np.uint32(exponent + 127)
+        return scale, scale, np.uint32(exponent - p.scale_min_exponent)
     scale = _float_scale(p, _scale_target(p, widen(amax_bits)))
+    if p.inverse_scale:
+        decode = fl(1.0 / scale) if scale > 0.0 else 0.0
+        return decode, scale, _scale_code(p, scale)
     if p.scale_family == FLOAT32_SCALE:
         return scale, fl(scale * p.tensor_scale), round_bits(scale)
-    return scale, _encode(p, scale), magnitude_code(scale, p.scale_mantissa, p.scale_min_exponent)
+    return scale, _encode(p, scale), _scale_code(p, scale)
+
+
+@stage
+def _scale_code(p, scale):
+    """Code of a float scale: steps counted from zero, or from the smallest value where there is no zero."""
+    return magnitude_code(scale, p.scale_mantissa, p.scale_min_exponent) - np.uint32(p.scale_code_base)
 
 
 @stage
 def _shared_exponent(p, amax_bits):
-    """Contract §3: one formula for floor, even, ceil and rceil, on amax's 24-bit significand."""
+    """Contract §3: one formula for floor, even, ceil, rceil and nearest, on amax's 24-bit significand."""
     if amax_bits == np.uint32(0):
-        return -127
+        return p.scale_min_exponent
     fraction, exponent = math.frexp(widen(amax_bits))
     significand = np.int64(fraction * 16777216.0) + np.int64(p.scale_increment)
-    exponent += (-1 if significand < 16777216 else 0) - p.element_exponent
-    return min(max(exponent, -127), 127)
+    exponent += (-1 if significand < 16777216 else 0) - p.target_exponent
+    return min(max(exponent, p.scale_min_exponent), p.scale_max_exponent)
 
 
 @stage
 def _scale_target(p, amax):
     """The real number that is rounded to a float scale (contract §3 and §4)."""
-    if p.arithmetic == TRANSFORMER_ENGINE:
+    if p.inverse_scale:
+        scaled = fl(amax / p.tensor_scale)
+        target = min(fl(p.target_max / scaled), p.scale_max) if scaled > 0.0 else p.scale_max
+    elif p.arithmetic == TRANSFORMER_ENGINE:
         target = min(fl(amax * p.encode_over_max), p.target)
     else:
-        target = fl(fl(amax / p.max) / p.tensor_scale)
+        target = fl(fl(amax / p.target_max) / p.tensor_scale)
     if p.scale_floor == FLOOR_MIN_NORMAL:
         target = max(target, p.scale_min_normal)
     return target
@@ -106,6 +118,8 @@ def exact_scaled(p, value, encode):
         return value / encode
     if p.scale_family == NO_SCALE:
         return value
+    if p.inverse_scale:
+        return fl(fl(value / p.tensor_scale) * encode)
     if p.arithmetic == DIVIDE:
         return fl(value / encode) if encode > 0.0 else math.copysign(0.0, value)
     return fl(value * encode)

@@ -87,7 +87,7 @@ def _power_of_two(p, amax, block, encodes, scales):
     """Shared exponents by one formula on amax's bits; the inverse of a power of two is exact."""
     one = splat_bits(ONE_BITS)
     bits = (amax + splat_bits(p.scale_increment)) & splat_bits(EXPONENT)
-    bits = bits - splat_bits(np.uint32(p.element_exponent) << np.uint32(23))
+    bits = bits - splat_bits(np.uint32(p.target_exponent) << np.uint32(23))
     bits = where_below(amax, splat_bits(np.uint32(1)), one, bits)
     if in_place(p):
         lowest = splat_bits(np.uint32(p.min_exponent) << np.uint32(23))  # wraps where negative, as the sum does
@@ -124,7 +124,7 @@ def _target(p, amax):
     if p.arithmetic == TRANSFORMER_ENGINE:
         target = smaller(amax * splat_real(np.float32(p.encode_over_max)), splat_real(np.float32(p.target)))
     else:
-        target = amax / splat_real(np.float32(p.max)) / splat_real(np.float32(p.tensor_scale))
+        target = amax / splat_real(np.float32(p.target_max)) / splat_real(np.float32(p.tensor_scale))
     if p.scale_floor == FLOOR_MIN_NORMAL:
         normal = splat_real(np.float32(p.scale_min_normal))
         target = where_less(target, normal, normal, target)
@@ -154,5 +154,6 @@ def scale_code(p, scale, amax_bits):
         return bits_of(scale)
     if p.scale_family == POWER_OF_TWO:
         exponent = (amax_bits + p.scale_increment) >> np.uint32(23)
-        return np.uint32(0) if amax_bits == np.uint32(0) else exponent - np.uint32(p.element_exponent)
-    return magnitude_code(np.float64(scale), p.scale_mantissa, p.scale_min_exponent)
+        lowest = p.target_exponent + np.int32(127) + p.scale_min_exponent
+        return np.uint32(0) if amax_bits == np.uint32(0) else exponent - np.uint32(lowest)
+    return magnitude_code(np.float64(scale), p.scale_mantissa, p.scale_min_exponent) - np.uint32(p.scale_code_base)

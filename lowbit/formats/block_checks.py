@@ -125,6 +125,8 @@ def _check_scale_options(fmt: "BlockFormat") -> None:
     if fmt.scale_domain is ScaleDomain.ENCODE:
         if fmt.is_power_of_two_scale:
             raise FormatError("scale_domain=encode: the inverse of a power of two is one; use the mirrored scale_rule")
+        if fmt.is_float32_scale:
+            raise FormatError("scale_domain=encode: binary32 scales are not rounded, so there is nothing to choose")
         if fmt.arithmetic not in (Arithmetic.DIVIDE, Arithmetic.TRANSFORMER_ENGINE):
             raise FormatError("scale_domain=encode is not defined with torchao's arithmetic; use arithmetic=divide")
 

@@ -8,7 +8,7 @@ from lowbit import backends
 from lowbit.formats.block import BlockFormat
 from lowbit.formats.rounding import Rounding
 from lowbit.geometry import Axis, Geometry, geometry, normalized_axes
-from lowbit.lowering import KernelPlan, decoded_bits, plan_for, with_tensor_level
+from lowbit.lowering import KernelPlan, decoded_bits, decoded_scale_bits, plan_for, with_tensor_level
 from lowbit.ops.dense import dense_view, new_array
 from lowbit.ops.engine import (
     GRAIN_ELEMENTS,
@@ -176,4 +176,4 @@ def _scale_bits(scales: np.ndarray | None, fmt: BlockFormat) -> np.ndarray:
     assert scales is not None and fmt.scale is not None
     if fmt.is_float32_scale:
         return np.ascontiguousarray(scales).view(np.uint32).reshape(-1)
-    return decoded_bits(fmt.scale)[scales.reshape(-1)]
+    return decoded_scale_bits(fmt)[scales.reshape(-1)]

@@ -105,7 +105,7 @@ def geometry(
     if block is None or block.is_tensor:
         columns = elements if joined else shape[-1]
         rows = elements // columns
-        return _grid(1, rows, columns, *((1, CAST_RUN) if block is None else (rows, columns)))
+        return _grid(1, rows, columns, *((1, CAST_RUN) if block is None else (rows, columns)), whole=fmt.is_blockwise)
     if block.is_tile:
         return _tile_grid(shape, axes, block.sizes)
     (position,) = axes
@@ -114,9 +114,10 @@ def geometry(
     outer, inner = prod(shape[:position]), prod(shape[position + 1 :])
     if inner > 1:
         return _grid(outer, length, inner, run, 1)
-    if joined and length % run == 0 and run <= LONG:
-        return _grid(1, 1, outer * length, 1, run)
-    return _grid(1, outer, length, 1, run)
+    group = min(length, fmt.correction_group or run)
+    if joined and length % group == 0 and run <= LONG:
+        return _grid(1, 1, outer * length, 1, run, group=group)
+    return _grid(1, outer, length, 1, run, group=group, whole=fmt.is_blockwise)
 
 
 def _tile_grid(shape: tuple[int, ...], axes: tuple[int, ...], sizes: tuple[int | None, ...]) -> Geometry | None:
@@ -130,12 +131,15 @@ def _tile_grid(shape: tuple[int, ...], axes: tuple[int, ...], sizes: tuple[int |
     return _grid(prod(shape[:-2]), rows, columns, min(height, rows), min(width, columns))
 
 
-def _grid(outer: int, rows: int, columns: int, height: int, width: int) -> Geometry:
-    long = width > LONG
+def _grid(
+    outer: int, rows: int, columns: int, height: int, width: int, *, group: int = 1, whole: bool = False
+) -> Geometry:
+    """`group`: columns of blocks that are corrected together; `whole`: never cut a long block into segments."""
+    long = width > LONG and not whole
     if long:
         segment = LONG
-    else:  # whole blocks, and whole bytes and vectors whatever the code width
-        unit = lcm(width, 16)
+    else:  # whole blocks and groups, and whole bytes and vectors whatever the code width
+        unit = lcm(width, group, 16)
         segment = unit * max(1, SEGMENT // unit)
     record = np.zeros(1, dtype=GRID)
     bands, segments = -(-rows // height), -(-columns // segment)

@@ -11,16 +11,14 @@ than 2^19 codes, vector codebooks and entropy coding are not described by a plan
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from math import ceil, frexp, inf, isfinite, isnan, isqrt, nan
+from math import ceil, frexp, inf, isqrt, nan
 
 import numpy as np
 
-from lowbit.errors import ArgumentError, UnsupportedError
-from lowbit.formats.binary32 import FLT_MAX, INFINITY_BITS, binary32, float_to_bits, quotient
+from lowbit.formats.binary32 import FLT_MAX, INFINITY_BITS, float_to_bits, quotient
 from lowbit.formats.block import BlockFormat
 from lowbit.formats.floats import FloatElement, Specials
 from lowbit.formats.grids import Codebook, Element, IntElement
-from lowbit.formats.options import OPTIONS
 from lowbit.formats.rounding import Arithmetic, Overflow, ScaleDomain, ScaleFloor, ScaleRule
 
 NO_SCALE, POWER_OF_TWO, FLOAT_SCALE, FLOAT32_SCALE = range(4)
@@ -106,17 +104,15 @@ class KernelPlan:
 @lru_cache(maxsize=512)
 def plan_for(fmt: BlockFormat) -> KernelPlan:
     """The plan of a format, without a second level. Cached: a format is lowered once in a process."""
-    _refuse_unlowered(fmt)
     record = np.zeros(1, dtype=PLAN)
     _lower_element(record, fmt)
     if fmt.scale is not None:
         _lower_scale(record, fmt)
-    _fill_level(record, 1.0, 1.0)
+    fill_level(record, 1.0, 1.0)
     _vector_bounds(record, fmt)
     record["smallest_bits"] = 1
-    record.flags.writeable = False
     values, codes = _table(fmt.element)
-    return KernelPlan(record, values, codes)
+    return KernelPlan(frozen(record), values, codes)
 
 
 @lru_cache(maxsize=128)
@@ -140,51 +136,21 @@ def decoded_scale_bits(fmt: BlockFormat) -> np.ndarray:
     return np.array([float_to_bits(inverse) for inverse in inverses], np.uint32)
 
 
-def with_tensor_level(plan: KernelPlan, fmt: BlockFormat, amax: float | None, scale: float | None) -> KernelPlan:
-    """The plan with the second level of contract §4 for a tensor of this amax, or with this static tensor scale.
-
-    Raises ArgumentError for a negative or NaN amax, and for a scale that is not positive and finite.
-    """
-    if fmt.tensor_target is None:
-        return plan
-    assert fmt.target_max is not None
-    target, largest = float(fmt.tensor_target), float(fmt.target_max)
-    tensor_scale, encode = tensor_level(target, largest, amax, scale)
-    record = plan.record.copy()
-    _fill_level(record, tensor_scale, encode)
-    record["encode_over_max"] = binary32(encode * binary32(1 / largest))
-    record["target"] = target
-    if not 2.0**-60 <= tensor_scale <= 2.0**60:
-        record["vector"] = SCALAR
-    record.flags.writeable = False  # like the cached plan's: numba compiles for either
-    return KernelPlan(record, plan.values, plan.codes)
+def frozen(array: np.ndarray) -> np.ndarray:
+    """The array, read-only: numba compiles for either, and all plans are of one type."""
+    array.flags.writeable = False
+    return array
 
 
 def exact_only(plan: KernelPlan) -> KernelPlan:
     """The same plan without its vector path."""
     record = plan.record.copy()
     record["vector"] = SCALAR
-    record.flags.writeable = False
-    return KernelPlan(record, plan.values, plan.codes)
+    return KernelPlan(frozen(record), plan.values, plan.codes)
 
 
-def tensor_level(target: float, largest: float, amax: float | None, scale: float | None) -> tuple[float, float]:
-    """(decode scale t, encode scale g) of contract §4 in binary32 arithmetic; the arguments are rounded to it first."""
-    amax, scale = (None if number is None else binary32(number) for number in (amax, scale))
-    if scale is not None:
-        if not (isfinite(scale) and scale > 0):
-            raise ArgumentError(f"tensor_scale={scale!r} must be a positive finite number")
-        return scale, min(quotient(1.0, scale), FLT_MAX)
-    if amax is None or isnan(amax) or amax < 0 or amax == inf:
-        raise ArgumentError(f"tensor_amax={amax!r} must be a finite number that is not negative")
-    product = binary32(target * largest)
-    encode = quotient(product, amax)
-    if encode > FLT_MAX:
-        return quotient(1.0, FLT_MAX), FLT_MAX
-    return quotient(amax, product), encode
-
-
-def _fill_level(record: np.ndarray, tensor_scale: float, encode: float) -> None:
+def fill_level(record: np.ndarray, tensor_scale: float, encode: float) -> None:
+    """Write the second level's numbers into PLAN records."""
     record["tensor_scale"] = tensor_scale
     record["inverse_tensor_scale"] = min(quotient(1.0, tensor_scale), FLT_MAX)
     record["inverse_encode"] = quotient(1.0, encode)
@@ -214,14 +180,6 @@ def _lower_element(record: np.ndarray, fmt: BlockFormat) -> None:
         value, code = (inf, element.inf_code) if element.inf_code is not None else (nan, element.nan_code)
         record["infinity"], record["infinity_code"] = value, code
         record["overflow"], record["overflow_code"] = value, code
-
-
-def _refuse_unlowered(fmt: BlockFormat) -> None:
-    """UnsupportedError for options that no kernel has: they are described, and never silently left out."""
-    described = {"statistic", "alternatives", "peak", "micro_exponents", "zero_point", "correction", "sparsity"}
-    for option, value in fmt.options().items():
-        if option in described or value is ScaleRule.MSE:
-            raise UnsupportedError(f"{option}={OPTIONS[option].write(value)} of {fmt} has no kernel; leave it out")
 
 
 def _lower_scale(record: np.ndarray, fmt: BlockFormat) -> None:

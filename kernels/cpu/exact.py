@@ -46,18 +46,23 @@ def exact_scale(p, amax_bits):
         exponent = _shared_exponent(p, amax_bits)
         scale = math.ldexp(1.0, exponent)
         return scale, scale, np.uint32(exponent - p.scale_min_exponent)
-    scale = _float_scale(p, _scale_target(p, widen(amax_bits)))
-    if p.inverse_scale:
-        decode = fl(1.0 / scale) if scale > 0.0 else 0.0
-        return decode, scale, _scale_code(p, scale)
-    if p.scale_family == FLOAT32_SCALE:
-        return scale, fl(scale * p.tensor_scale), round_bits(scale)
-    return scale, _encode(p, scale), _scale_code(p, scale)
+    return scale_of_target(p, scale_target(p, widen(amax_bits)))
 
 
 @stage
-def _scale_code(p, scale):
+def scale_of_target(p, target):
+    """(scale, encode, code) of a float scale from the real number that is rounded to it (infinity saturates)."""
+    scale = float_scale(p, min(target, 1e300))
+    if p.inverse_scale:
+        return fl(1.0 / scale) if scale > 0.0 else 0.0, scale, scale_code_of(p, scale)
+    return scale, encode_factor(p, scale), scale_code_of(p, scale)
+
+
+@stage
+def scale_code_of(p, scale):
     """Code of a float scale: steps counted from zero, or from the smallest value where there is no zero."""
+    if p.scale_family == FLOAT32_SCALE:
+        return round_bits(scale)
     return magnitude_code(scale, p.scale_mantissa, p.scale_min_exponent) - np.uint32(p.scale_code_base)
 
 
@@ -73,7 +78,7 @@ def _shared_exponent(p, amax_bits):
 
 
 @stage
-def _scale_target(p, amax):
+def scale_target(p, amax):
     """The real number that is rounded to a float scale (contract §3 and §4)."""
     if p.inverse_scale:
         scaled = fl(amax / p.tensor_scale)
@@ -82,14 +87,14 @@ def _scale_target(p, amax):
         target = min(fl(amax * p.encode_over_max), p.target)
     else:
         target = fl(fl(amax / p.target_max) / p.tensor_scale)
-    if p.scale_floor == FLOOR_MIN_NORMAL:
-        target = max(target, p.scale_min_normal)
     return target
 
 
 @stage
-def _float_scale(p, target):
+def float_scale(p, target):
     """The target on the scale's grid, saturated, with the zero policy applied."""
+    if p.scale_floor == FLOOR_MIN_NORMAL:
+        target = max(target, p.scale_min_normal)
     if p.scale_family == FLOAT32_SCALE:
         scale = min(target, FLT_MAX)
     else:
@@ -102,7 +107,8 @@ def _float_scale(p, target):
 
 
 @stage
-def _encode(p, scale):
+def encode_factor(p, scale):
+    """What elements are multiplied with, or divided by, for a float scale (contract §3 and §4)."""
     if p.arithmetic == TRANSFORMER_ENGINE:
         product = fl(scale * p.inverse_encode)
         return min(fl(1.0 / product), FLT_MAX) if product > 0.0 else FLT_MAX
@@ -144,6 +150,12 @@ def exact_round(p, values, codes, scaled):
         else:
             code = magnitude_code(magnitude, p.mantissa, p.min_exponent)
     return _signed(p, magnitude, code, negative)
+
+
+@stage
+def round_nearest(p, values, codes, scaled):
+    """(element value, code) by which candidates are compared: nearest even, whatever rounding is asked for."""
+    return exact_round(p, values, codes, scaled)
 
 
 @stage

@@ -142,6 +142,12 @@ class BlockFormat:
         """All ways to store a block, the first being the format's own element and target."""
         return (Alternative(self.element, self.target_max), *(self.alternatives or ()))
 
+    @cached_property
+    def is_blockwise(self) -> bool:
+        """Whether the scale and codes of a block follow from more than its largest magnitude."""
+        adaptive = len(self.candidates) > 1 or self.scale_rule is ScaleRule.MSE or self.statistic is Statistic.RMS
+        return adaptive or bool(self.side_bits) or self.correction is Correction.EDEN
+
     @property
     def selector_bits(self) -> int:
         """Bits that say which candidate a block took; none where the scale alone decodes it."""

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any, cast
 
 from lowbit.errors import ArgumentError
-from lowbit.formats.binary32 import binary32
+from lowbit.formats.binary32 import FLT_MAX, binary32
 from lowbit.formats.elements import element_text, number_text
 from lowbit.formats.grids import Element
 from lowbit.formats.rounding import (
@@ -67,8 +67,8 @@ def positive_number(given: Any, name: str) -> Fraction:
         number = binary32(float(given))
     except (TypeError, ValueError, OverflowError):
         number = 0.0
-    if not 2.0**-100 <= number <= 2.0**100:
-        raise ArgumentError(f"{name}={given!r}: give a number from 2^-100 to 2^100")
+    if not 2.0**-126 <= number <= FLT_MAX:
+        raise ArgumentError(f"{name}={given!r}: give a positive number that is normal in binary32")
     return Fraction(number)
 
 

@@ -10,19 +10,20 @@ from typing import Any, Literal
 import numpy as np
 
 from lowbit import backends
+from lowbit.block_plans import BlockwisePlan, blockwise_plan
 from lowbit.errors import ArgumentError, NonfiniteError, UnsupportedError
 from lowbit.formats.binary32 import INFINITY_BITS, binary32, bits_to_float, float_to_bits
 from lowbit.formats.block import BlockFormat
-from lowbit.formats.rounding import Rounding, enum_member
+from lowbit.formats.rounding import Rounding, Statistic, ZeroPoint, enum_member
 from lowbit.geometry import Axis, Geometry, geometry, normalized_axes
-from lowbit.lowering import SCALAR, KernelPlan, exact_only, plan_for, with_tensor_level
+from lowbit.lowering import KernelPlan, exact_only, plan_for
+from lowbit.ops.blockwise import qdq_blocks
 from lowbit.ops.dense import ALIGNMENT, check_out, dense_view, new_array
+from lowbit.ops.running import GRAIN_ELEMENTS, run_paths
+from lowbit.second_level import with_tensor_level
 
 Kind = Literal["float32", "bfloat16", "float16"]
 """What the elements of an array are; bfloat16 lies in uint16 arrays."""
-
-GRAIN_ELEMENTS = 1 << 16
-"""Fewest elements for which another thread is worth waking."""
 
 STREAM_BYTES = 1 << 22
 """Results from this size on are written past the caches: they would not stay there anyway."""
@@ -58,8 +59,12 @@ def qdq(
         refuse_nonfinite(flat, kind, fmt, nonfinite, x)
         layout = geometry(view.array.shape, view.axes, fmt)
         assert layout is not None
-        plan, given = prepare(flat, fmt, layout, tensor_amax, tensor_scale)
-        _run_qdq(flat, kernel_view(target, kind), plan, layout, given)
+        if fmt.is_blockwise:
+            blocks, given = prepare_blocks(flat, fmt, tensor_amax, tensor_scale)
+            qdq_blocks(flat, kernel_view(target, kind), blocks, layout, given)
+        else:
+            plan, given = prepare(flat, fmt, layout, tensor_amax, tensor_scale)
+            _run_qdq(flat, kernel_view(target, kind), plan, layout, given)
     result = target.reshape(tuple(x.shape[axis] for axis in view.order)).transpose(view.inverse)
     if out is None:
         return result
@@ -96,25 +101,6 @@ def _run_qdq(flat: np.ndarray, target: np.ndarray, plan: KernelPlan, layout: Geo
     )
 
 
-Path = Callable[[np.ndarray, int, int], Any]
-"""A kernel over items: path(pending, first, last)."""
-
-
-def run_paths(plan: KernelPlan, layout: Geometry, vector: Path, exact: Path) -> None:
-    """Run the vector path where the plan has one, then the exact path over the items that it left pending."""
-    has_vector = plan.record[0]["vector"] != SCALAR
-    pending = (np.zeros if has_vector else np.ones)(layout.items, np.uint8)
-    if has_vector:
-        run(lambda first, last: vector(pending, first, last), layout)
-    if pending.any():
-        run(lambda first, last: exact(pending, first, last), layout)
-
-
-def run(work: Callable[[int, int], None], layout: Geometry) -> None:
-    """Run work(first, last) over a geometry's items, on as many threads as are worth it."""
-    backends.load().run_ranges(work, layout.items, grain=max(1, GRAIN_ELEMENTS // layout.item_elements))
-
-
 def prepare(
     flat: np.ndarray,
     fmt: BlockFormat,
@@ -136,6 +122,19 @@ def prepare(
             found[0] = float_to_bits(tensor_amax)
         return plan, found
     return plan, _long_amaxes(flat, layout) if layout.long_run else NO_AMAXES
+
+
+def prepare_blocks(
+    flat: np.ndarray, fmt: BlockFormat, tensor_amax: float | None, tensor_scale: float | None
+) -> tuple[BlockwisePlan, np.ndarray]:
+    """The plan of a blockwise format with its second level, and the maximum of a whole-tensor block if it is given."""
+    given = NO_AMAXES
+    if fmt.tensor_target is not None and tensor_amax is None and tensor_scale is None:
+        tensor_amax = finite_amax(flat)
+    elif fmt.tensor_target is None and tensor_amax is not None:
+        found = whole_amax(flat)
+        given = found if int(found[0]) >= INFINITY_BITS else np.array([float_to_bits(tensor_amax)], np.uint32)
+    return blockwise_plan(fmt, tensor_amax, tensor_scale), given
 
 
 def _long_amaxes(flat: np.ndarray, layout: Geometry) -> np.ndarray:
@@ -214,6 +213,10 @@ def check_tensor_arguments(fmt: BlockFormat, tensor_amax: float | None, tensor_s
         return
     if fmt.tensor_target is None and not whole:
         raise ArgumentError(f"tensor_amax={tensor_amax!r}: {fmt} has no tensor-wide scale; leave it out or add /ts")
+    if whole and (fmt.statistic is Statistic.RMS or fmt.zero_point is ZeroPoint.INTEGER):
+        raise ArgumentError(
+            f"tensor_amax={tensor_amax!r}: the scale of {fmt} does not follow from an amax; leave it out"
+        )
     if not 0 <= binary32(tensor_amax) < float("inf"):
         raise ArgumentError(f"tensor_amax={tensor_amax!r} must be a finite binary32 number that is not negative")
 

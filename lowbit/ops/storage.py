@@ -8,19 +8,20 @@ from lowbit import backends
 from lowbit.formats.block import BlockFormat
 from lowbit.formats.rounding import Rounding
 from lowbit.geometry import Axis, Geometry, geometry, normalized_axes
-from lowbit.lowering import KernelPlan, decoded_bits, decoded_scale_bits, plan_for, with_tensor_level
+from lowbit.lowering import KernelPlan, decoded_bits, decoded_scale_bits, plan_for
+from lowbit.ops.blockwise import dequantize_words, quantize_blocks
 from lowbit.ops.dense import dense_view, new_array
 from lowbit.ops.engine import (
-    GRAIN_ELEMENTS,
     Kind,
     check_arguments,
     kernel_view,
     prepare,
+    prepare_blocks,
     read_view,
     refuse_nonfinite,
-    run,
-    run_paths,
 )
+from lowbit.ops.running import GRAIN_ELEMENTS, run, run_paths
+from lowbit.second_level import with_tensor_level
 
 DTYPES: dict[Kind, np.dtype] = {
     "float32": np.dtype(np.float32),
@@ -65,14 +66,21 @@ def quantize(
         flat = read_view(view.array, kind)
         refuse_nonfinite(flat, kind, fmt, nonfinite, x)
         layout = packed_geometry(shape, fmt)
-        plan, given = prepare(flat, fmt, layout, tensor_amax, tensor_scale)
-        _run_quantize(flat, packed.reshape(-1), scales.reshape(-1), plan, layout, given)
+        if fmt.is_blockwise:
+            blocks, given = prepare_blocks(flat, fmt, tensor_amax, tensor_scale)
+            words = np.zeros(scales.size, np.uint64)
+            quantize_blocks(flat, packed.reshape(-1), words, blocks, layout, given)
+            scales, records = words.astype(scales.dtype).reshape(scales.shape), blocks.plans
+        else:
+            plan, given = prepare(flat, fmt, layout, tensor_amax, tensor_scale)
+            _run_quantize(flat, packed.reshape(-1), scales.reshape(-1), plan, layout, given)
+            records = plan.record
     else:
-        plan = with_tensor_level(plan_for(fmt), fmt, tensor_amax or 0.0, tensor_scale)
-    level = float(plan.record[0]["tensor_scale"])
+        records = with_tensor_level(plan_for(fmt), fmt, tensor_amax or 0.0, tensor_scale).record
+    level = float(records[0]["tensor_scale"])
     if fmt.scale is None:
         return Stored(packed, None, level)
-    return Stored(packed, scales.view(np.float32) if fmt.is_float32_scale else scales, level)
+    return Stored(packed, scales.view(np.float32) if holds_float32(fmt) else scales, level)
 
 
 def _run_quantize(
@@ -97,6 +105,11 @@ def dequantize(stored: Stored, shape: tuple[int, ...], kind: Kind, fmt: BlockFor
     if not out.size:
         return out
     kernels, layout = backends.load(), packed_geometry(shape, fmt)
+    if fmt.side_bits:
+        assert stored.scales is not None
+        flat = kernel_view(out, kind)
+        dequantize_words(stored.packed.reshape(-1), stored.scales, flat, stored.tensor_scale, fmt, layout)
+        return out
     scales = np.zeros(0, np.uint32) if fmt.scale is None else _scale_bits(stored.scales, fmt)
     element = fmt.element
     decoded, narrow = decoded_bits(element), element.min_positive >= 2.0**-40 and element.max <= 2.0**40
@@ -151,7 +164,7 @@ def expected_layout(shape: tuple[int, ...], fmt: BlockFormat) -> dict[str, tuple
         "packed": ((*shape[:-1], row_bytes(shape[-1], fmt)), np.dtype(np.uint8))
     }
     if fmt.scale is not None:
-        dtype = np.dtype(np.float32) if fmt.is_float32_scale else scale_dtype(fmt)
+        dtype = np.dtype(np.float32) if holds_float32(fmt) else scale_dtype(fmt)
         layout["scales"] = (grid_shape(shape, fmt), dtype)
     return layout
 
@@ -163,12 +176,17 @@ def row_bytes(columns: int, fmt: BlockFormat) -> int:
 
 def code_dtype(bits: int) -> np.dtype:
     """The unsigned integer type that holds codes of this width."""
-    return np.dtype(np.uint8 if bits <= 8 else np.uint16 if bits <= 16 else np.uint32)
+    return np.dtype(np.uint8 if bits <= 8 else np.uint16 if bits <= 16 else np.uint32 if bits <= 32 else np.uint64)
 
 
 def scale_dtype(fmt: BlockFormat) -> np.dtype:
-    """The unsigned integer type that holds scale codes (bit patterns for binary32 scales)."""
-    return code_dtype(fmt.scale.bits if fmt.scale is not None else 8)
+    """The unsigned integer type that holds block words: scale codes (binary32 patterns) with side bits above them."""
+    return code_dtype(fmt.word_bits)
+
+
+def holds_float32(fmt: BlockFormat) -> bool:
+    """Whether the words of blocks are binary32 scales and nothing else."""
+    return fmt.is_float32_scale and not fmt.side_bits
 
 
 def _scale_bits(scales: np.ndarray | None, fmt: BlockFormat) -> np.ndarray:

@@ -20,7 +20,9 @@ LAYERS = (
     ("atomic_files",),
     ("formats",),
     ("reference",),
-    ("lowering", "geometry"),
+    ("lowering",),
+    ("second_level",),
+    ("block_plans", "geometry"),
     ("kernels",),
     ("backends",),
     ("ops",),
@@ -32,7 +34,7 @@ LAYERS = (
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 STDLIB_ONLY = {"version", "errors", "atomic_files", "formats", "reference"}
-NO_TORCH = STDLIB_ONLY | {"lowering", "geometry", "kernels", "backends"}
+NO_TORCH = STDLIB_ONLY | {"lowering", "second_level", "block_plans", "geometry", "kernels", "backends"}
 REFERENCE_MAY_USE = {"reference", "formats", "errors"}
 # Import name -> name of the distribution that brings it, where the two differ.
 DISTRIBUTION = {"sklearn": "scikit-learn", "llvmlite": "numba"}

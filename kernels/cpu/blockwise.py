@@ -1,0 +1,108 @@
+"""Blockwise formats: quantize and fake-quantize, block by block, where candidates, RMS or side bits take part (§12).
+
+One kernel serves values and codes. It is exact and scalar; adaptive formats with a vector path are listed in
+`lowbit.ops.blockwise`.
+"""
+
+import numpy as np
+
+from lowbit.kernels.cpu.amax import segment_amaxes
+from lowbit.kernels.cpu.band import locate, scratch_size
+from lowbit.kernels.cpu.candidates import choose_candidate
+from lowbit.kernels.cpu.exact import exact_round, exact_scaled, scale_of_target
+from lowbit.kernels.cpu.jit import kernel, stage
+from lowbit.kernels.cpu.memory import advance, keep, load_one, memory, store_one
+from lowbit.kernels.cpu.packing import pack_run
+from lowbit.kernels.cpu.scalar import INFINITY_BITS, NAN_BITS, fl, round_bits, widen
+from lowbit.kernels.cpu.side_bits import doublings, side_of_block, value_range
+
+
+@kernel
+def blockwise_items(
+    x, out, packed, words, block, plans, factors, values, codes, sizes, grid_record, given, codes_wanted, first, last
+):
+    """Quantize the work items first..last: values into `out`, or codes into `packed` and block words into `words`.
+
+    Arrays as for `qdq_items` and `quantize_items`; `block` to `sizes`: the format's BlockwisePlan.
+    """
+    b, p, grid = block[0], plans[0], grid_record[0]
+    source, target, bytes_out, known = memory(x), memory(out), memory(packed), memory(given)
+    size = scratch_size(grid)
+    scratch = np.empty(2 * size, np.uint32)
+    amaxes, maxima = memory(scratch), advance(memory(scratch), size)
+    row_errors = np.empty(grid.height, np.float64)
+    segment_codes = np.empty(grid.height * size if codes_wanted else 0, np.uint32)
+    row_bytes = (grid.columns * p.bits + 7) // 8
+    blocks = (grid.columns + grid.width - 1) // grid.width
+    for item in range(first, last):
+        band, start_column, start, rows, columns = locate(grid, item)
+        width = min(grid.width, columns)
+        segment_amaxes(source, start, grid.columns, rows, columns, width, known, len(given), band, maxima, amaxes)
+        for column in range(0, columns, width):
+            at, extent = start + column, min(width, columns - column)
+            word = _encode_block(
+                b, plans, factors, values, codes, sizes, source, at, grid.columns, rows, extent,
+                amaxes[column // width], row_errors, target, segment_codes, column, columns, codes_wanted,
+            )  # fmt: skip
+            if codes_wanted:
+                words[band * blocks + start_column // grid.width + column // width] = word
+        if codes_wanted:
+            for row in range(rows):
+                row_codes = advance(memory(segment_codes), row * columns)
+                byte = (start // grid.columns + row) * row_bytes + start_column * p.bits // 8
+                pack_run(row_codes, columns, p.bits, bytes_out, byte)
+    keep(scratch)
+    keep(segment_codes)
+
+
+@stage
+def _encode_block(
+    b, plans, factors, values, codes, sizes, x, start, stride, rows, width,
+    amax_bits, row_errors, out, segment_codes, column, columns, codes_wanted,
+):  # fmt: skip
+    """Choose the block's scale and side bits, round its elements, write values or codes; returns the block's word."""
+    p = plans[0]
+    if b.zero_point and amax_bits < INFINITY_BITS:
+        low, high = value_range(x, start, stride, rows, width)
+        best = 0
+        scale, encode, code = scale_of_target(p, fl(fl(high - low) / p.target_max))
+    else:
+        best, scale, encode, code = choose_candidate(
+            b, plans, factors, values, codes, sizes, x, start, stride, rows, width, amax_bits, row_errors
+        )
+    finite, side = scale == scale, np.uint64(0)
+    if finite:
+        side = side_of_block(b, p, best, x, start, stride, rows, width, amax_bits, scale, encode)
+    grid, grid_codes = values[best, : sizes[best]], codes[best, : sizes[best]]
+    for row in range(rows):
+        for i in range(width):
+            at = start + row * stride + i
+            element, element_code = 0.0, np.uint32(0)
+            if finite:
+                y = exact_scaled(plans[best], widen(load_one(x, at)), encode)
+                element, element_code = _encode_element(b, plans, best, grid, grid_codes, y, row * width + i, side)
+            if codes_wanted:
+                segment_codes[row * columns + column + i] = element_code
+            else:
+                store_one(out, at, round_bits(fl(element * scale) * p.tensor_scale) if finite else NAN_BITS)
+    return np.uint64(code) | (side << np.uint64(b.scale_bits))
+
+
+@stage
+def _encode_element(b, plans, best, values, codes, y, position, side):
+    """(element, code) of a scaled number; the element holds what side bits add to the code's own value."""
+    p = plans[best]
+    if b.peak and side == np.uint64(position + 1):
+        element, _ = exact_round(plans[b.candidates], values, codes, y)
+        steps = np.uint32((abs(element) / b.peak_low - 1.0) * b.peak_steps)
+        sign = np.uint32(1) << np.uint32(p.bits - 1) if element < 0.0 else np.uint32(0)
+        return element, steps | sign
+    if b.zero_point:
+        rounded, _ = exact_round(plans[b.candidates], values, codes, y)
+        shifted = min(max(rounded + np.float64(side), 0.0), p.max)
+        return shifted - np.float64(side), np.uint32(shifted)
+    if b.levels:
+        doubled = 2.0 ** doublings(b, side, position, b.levels)
+        element, code = exact_round(p, values, codes, y / doubled)
+        return element * doubled, code
+    return exact_round(p, values, codes, y)

@@ -1,0 +1,106 @@
+"""The candidate stage: the scale of a block where more than its largest magnitude decides (docs/numerics.md §12).
+
+All arithmetic is the exact scalar one. A block is `rows` x `width` elements of memory whose rows lie `stride` apart;
+its elements are visited in row-major order.
+"""
+
+import math
+
+import numpy as np
+
+from lowbit.block_plans import NO_RMS, RMS_CEIL, RMS_FLOAT, RMS_FLOOR
+from lowbit.kernels.cpu.exact import exact_scale, exact_scaled, round_nearest, scale_of_target
+from lowbit.kernels.cpu.jit import stage
+from lowbit.kernels.cpu.memory import load_one
+from lowbit.kernels.cpu.scalar import FLT_MAX, INFINITY_BITS, exponent_of, fl, round_bits, widen
+
+
+@stage
+def choose_candidate(b, plans, factors, values, codes, sizes, x, start, stride, rows, width, amax_bits, row_errors):
+    """(candidate, scale, encode, scale code) of a block: the first of those with the smallest error."""
+    if b.rms != NO_RMS and amax_bits < INFINITY_BITS:
+        scale, encode, code = _rms_scale(b, plans[0], _mean_square(x, start, stride, rows, width))
+        return 0, scale, encode, code
+    scale, encode, code = _candidate_scale(b, plans[0], factors[0], amax_bits)
+    best = 0
+    if b.candidates == 1 or amax_bits >= INFINITY_BITS:
+        return best, scale, encode, code
+    least = math.inf
+    for i in range(b.candidates):
+        p = plans[i]
+        new_scale, new_encode, new_code = _candidate_scale(b, p, factors[i], amax_bits)
+        grid, grid_codes = values[i, : sizes[i]], codes[i, : sizes[i]]
+        for row in range(rows):
+            row_errors[row] = _row_error(b, p, grid, grid_codes, x, start + row * stride, width, new_scale, new_encode)
+        error = _folded(row_errors, rows)
+        if i == 0 or error < least:
+            least, best, scale, encode, code = error, i, new_scale, new_encode, new_code
+    return best, scale, encode, code
+
+
+@stage
+def _candidate_scale(b, p, factor, amax_bits):
+    """(scale, encode, code) of one candidate; four over six takes all scales as multiples of one base (contract §4)."""
+    if not b.factored or amax_bits >= INFINITY_BITS:
+        return exact_scale(p, amax_bits)
+    base = fl(fl(widen(amax_bits) / b.base_target) * b.encode)
+    return scale_of_target(p, fl(base * factor))
+
+
+@stage
+def _row_error(b, p, values, codes, x, start, width, scale, encode):
+    """The error of one row of a block, summed left to right in binary32."""
+    total = 0.0
+    for i in range(start, start + width):
+        number = widen(load_one(x, i))
+        element, _ = round_nearest(p, values, codes, exact_scaled(p, number, encode))
+        value = fl(element * scale)
+        value = fl(fl(value * b.level_amax) / b.level_product) if b.level_error else fl(value * p.tensor_scale)
+        difference = fl(value - number)
+        total = fl(total + (abs(difference) if b.absolute else fl(difference * difference)))
+    return total
+
+
+@stage
+def _folded(sums, count):
+    """Row sums added pairwise, row i and row i + ceil(count / 2), until one is left."""
+    while count > 1:
+        half = (count + 1) // 2
+        for i in range(count // 2):
+            sums[i] = fl(sums[i] + sums[i + half])
+        count = half
+    return sums[0]
+
+
+@stage
+def _mean_square(x, start, stride, rows, width):
+    """Binary64 mean of the binary64 squares."""
+    total = 0.0
+    for row in range(rows):
+        for i in range(start + row * stride, start + row * stride + width):
+            number = widen(load_one(x, i))
+            total += number * number
+    return total / (rows * width)
+
+
+@stage
+def _rms_scale(b, p, mean_square):
+    """(scale, encode, code) from the mean square: the exponent is decided exactly, on squares."""
+    if b.rms == RMS_FLOAT:
+        return exact_scale(p, round_bits(min(math.sqrt(mean_square), FLT_MAX)))
+    exponent = p.scale_min_exponent
+    if mean_square > 0.0:
+        unit = p.target_max * p.target_max
+        low, high = 0, 2  # rms / T lies in [2^(e + low / 2), 2^(e + high / 2))
+        if b.rms != RMS_FLOOR and b.rms != RMS_CEIL:
+            low, high = -1, 1
+        exponent = exponent_of(mean_square / unit) >> 1
+        while mean_square >= math.ldexp(unit, 2 * exponent + high):
+            exponent += 1
+        while mean_square < math.ldexp(unit, 2 * exponent + low):
+            exponent -= 1
+        if b.rms == RMS_CEIL and mean_square > math.ldexp(unit, 2 * exponent):
+            exponent += 1
+        exponent = min(max(exponent, p.scale_min_exponent), p.scale_max_exponent)
+    scale = math.ldexp(1.0, exponent)
+    return scale, scale, np.uint32(exponent - p.scale_min_exponent)

@@ -1,0 +1,168 @@
+"""What the blockwise kernels read: one plan for each candidate of a block, and one record about the block itself.
+
+Formats are blockwise where a block's codes follow from more than its largest magnitude: candidates, RMS scales, peaks,
+micro exponents, zero points, corrected scales. Definitions: docs/numerics.md §12.
+"""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from lowbit.errors import UnsupportedError
+from lowbit.formats.binary32 import binary32, quotient
+from lowbit.formats.block import BlockFormat
+from lowbit.formats.options import Alternative
+from lowbit.formats.rounding import Arithmetic, Peak, ScaleRule, Select, Statistic, ZeroPoint
+from lowbit.lowering import fill_level, frozen, plan_for
+from lowbit.second_level import tensor_level
+
+NO_RMS, RMS_FLOOR, RMS_CEIL, RMS_NEAREST, RMS_FLOAT = range(5)
+"""Where the RMS decides: not at all, through an exponent, or through a float scale."""
+
+MAX_LEVELS = 4
+"""Nested runs of micro exponents."""
+
+BLOCK = np.dtype(
+    [
+        ("candidates", np.int32),
+        ("absolute", np.int32),  # 1: errors are magnitudes, else squares
+        ("scale_bits", np.int32),  # where the side bits of a block's word begin
+        ("selects", np.int32),  # 1: the side bits say which candidate a block took
+        ("rms", np.int32),
+        # four over six: every candidate's scale is a multiple of one base, and errors are taken past the second level
+        ("factored", np.int32),
+        ("base_target", np.float64),
+        ("encode", np.float64),  # g
+        ("level_error", np.int32),
+        ("level_amax", np.float64),  # A
+        ("level_product", np.float64),  # fl(S * T)
+        # side bits
+        ("peak", np.int32),
+        ("peak_low", np.float64),  # the smallest magnitude of the peak's grid; the largest is below its double
+        ("peak_steps", np.float64),  # values of the peak's grid in that binade
+        ("zero_point", np.int32),
+        ("levels", np.int32),
+        ("sizes", np.int32, (MAX_LEVELS,)),
+        ("block", np.int64),  # elements of a full 1-D block
+        ("first_threshold", np.float64),  # of the outermost level; halves with each level
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockwisePlan:
+    """`plans`: a PLAN record for each candidate, then one for the grid of peaks or zero points if there is one.
+
+    `block`: one BLOCK record. `factors`: for each candidate what multiplies the common base (four over six).
+    `values`, `codes`: tables of irregular grids, one row a plan, of which the first `sizes` entries count.
+    """
+
+    plans: np.ndarray
+    block: np.ndarray
+    factors: np.ndarray
+    values: np.ndarray
+    codes: np.ndarray
+    sizes: np.ndarray
+
+
+def blockwise_plan(fmt: BlockFormat, amax: float | None, scale: float | None) -> BlockwisePlan:
+    """The plan of a blockwise format, its second level filled for a tensor of this amax or static tensor scale."""
+    plan = _without_level(fmt)
+    if fmt.tensor_target is None:
+        return plan
+    assert fmt.target_max is not None
+    target, largest = float(fmt.tensor_target), float(fmt.target_max)
+    tensor_scale, encode = tensor_level(target, largest, amax, scale)
+    plans, block = plan.plans.copy(), plan.block.copy()
+    fill_level(plans, tensor_scale, encode)
+    plans["target"], plans["encode_over_max"] = target, binary32(encode * binary32(1 / largest))
+    block["encode"], block["level_product"] = encode, binary32(target * largest)
+    block["level_amax"] = binary32(binary32(tensor_scale * target) * largest) if amax is None else binary32(amax)
+    return replace(plan, plans=frozen(plans), block=frozen(block))
+
+
+@lru_cache(maxsize=256)
+def _without_level(fmt: BlockFormat) -> BlockwisePlan:
+    candidates = [plan_for(single) for single in _single_formats(fmt)]
+    plans = [candidate.record for candidate in candidates]
+    if fmt.scale_rule is ScaleRule.MSE:  # the larger exponent first: it wins ties
+        larger = plans[0].copy()
+        larger["target_exponent"] -= 1
+        plans, candidates = [larger, *plans], candidates * 2
+    side_grid = _side_grid(fmt, plans[0])
+    width = max(len(candidate.values) for candidate in candidates)
+    values, codes = np.zeros((len(plans), width)), np.zeros((len(plans), width), np.uint32)
+    for row, candidate in enumerate(candidates):
+        values[row, : len(candidate.values)], codes[row, : len(candidate.values)] = candidate.values, candidate.codes
+    return BlockwisePlan(
+        plans=frozen(np.concatenate(plans if side_grid is None else [*plans, side_grid])),
+        block=frozen(_block_record(fmt, len(plans))),
+        factors=frozen(np.array([_factor(fmt, candidate) for candidate in fmt.candidates] * (len(plans)), np.float64)),
+        values=frozen(values),
+        codes=frozen(codes),
+        sizes=frozen(np.array([len(candidate.values) for candidate in candidates], np.int64)),
+    )
+
+
+def _single_formats(fmt: BlockFormat) -> list[BlockFormat]:
+    """For every candidate the format that has only this one and scales by the amax: what a plan can say."""
+    plain = {"alternatives": None, "select": None, "statistic": None, "peak": None, "micro_exponents": None}
+    plain |= {"zero_point": None, "correction": None, "correction_group": None, "sparsity": None}
+    rule = ScaleRule.FLOOR if fmt.scale_rule in (ScaleRule.MSE, ScaleRule.NEAREST) else fmt.scale_rule
+    return [
+        fmt.replace(**plain, scale_rule=rule, element=candidate.element, target_max=candidate.target)
+        for candidate in fmt.candidates
+    ]
+
+
+def _factor(fmt: BlockFormat, candidate: Alternative) -> float:
+    """fl(T0 / T): the candidate's scale over that of the format's own target."""
+    return quotient(float(fmt.candidates[0].target), float(candidate.target))
+
+
+def _block_record(fmt: BlockFormat, candidates: int) -> np.ndarray:
+    record = np.zeros(1, dtype=BLOCK)
+    assert fmt.scale is not None and fmt.block is not None
+    record["candidates"], record["scale_bits"] = candidates, fmt.scale.bits
+    record["absolute"], record["selects"] = fmt.select is Select.MAE, fmt.selector_bits > 0
+    record["rms"] = _rms(fmt)
+    record["factored"] = len(fmt.candidates) > 1 and fmt.arithmetic is Arithmetic.TRANSFORMER_ENGINE
+    record["level_error"] = bool(record["factored"][0]) and not fmt.selector_bits
+    record["base_target"] = float(fmt.candidates[0].target)
+    element, sizes = fmt.element, fmt.micro_exponents or ()
+    if fmt.peak is Peak.EXTRA_MANTISSA:
+        record["peak"] = 1
+        record["peak_low"], record["peak_steps"] = 2.0**element.max_exponent, 2.0 ** (element.bits - 1)
+    record["zero_point"] = fmt.zero_point is ZeroPoint.INTEGER
+    if len(sizes) > MAX_LEVELS:
+        raise UnsupportedError(f"micro_exponents={sizes}: kernels nest at most {MAX_LEVELS} runs")
+    record["levels"], record["block"] = len(sizes), fmt.block.elements or 0
+    for level, size in enumerate(sizes):
+        record["sizes"][0][level] = size
+    record["first_threshold"] = 2.0 ** (element.max_exponent + len(sizes))
+    return record
+
+
+def _rms(fmt: BlockFormat) -> int:
+    if fmt.statistic is not Statistic.RMS:
+        return NO_RMS
+    if not fmt.is_power_of_two_scale:
+        return RMS_FLOAT
+    return {ScaleRule.FLOOR: RMS_FLOOR, ScaleRule.RCEIL: RMS_CEIL}.get(fmt.scale_rule or ScaleRule.FLOOR, RMS_NEAREST)
+
+
+def _side_grid(fmt: BlockFormat, own: np.ndarray) -> np.ndarray | None:
+    """The grid of a block's peak (one binade of finer steps) or of integers before the zero point is added."""
+    record, bits = own.copy(), fmt.element.bits
+    if fmt.peak is Peak.EXTRA_MANTISSA:
+        low = 2.0**fmt.element.max_exponent
+        record["mantissa"], record["min_exponent"] = bits - 1, fmt.element.max_exponent
+        record["max"] = low * (2 - 2.0 ** (1 - bits))
+    elif fmt.zero_point is ZeroPoint.INTEGER:
+        record["mantissa"], record["min_exponent"], record["max"] = bits + 1, bits + 1, 2.0 ** (bits + 1)
+        record["twos_complement"], record["negative_zero"] = 1, 0
+    else:
+        return None
+    record["overflow"], record["min"], record["bits"] = record["max"], -record["max"], bits + 3
+    return record

@@ -46,6 +46,15 @@ def fl(value: Fraction | int) -> float:
     return -magnitude if exact < 0 else magnitude
 
 
+def add(left: float, right: float) -> float:
+    """fl(left + right), with IEEE-754 infinities and NaN; an exact sum of zero is +0."""
+    if isnan(left) or isnan(right) or (isinf(left) and left == -right):
+        return nan
+    if isinf(left) or isinf(right):
+        return left if isinf(left) else right
+    return fl(Fraction(left) + Fraction(right))
+
+
 def multiply(left: float, right: float) -> float:
     """fl(left × right), with IEEE-754 infinities, NaN and signed zeros."""
     if isnan(left) or isnan(right) or (isinf(left) and right == 0) or (left == 0 and isinf(right)):

@@ -1,23 +1,45 @@
-"""Quantize and dequantize one block, and cast single numbers, with exact arithmetic (contract §2, §3, §8)."""
+"""Quantize and dequantize one block, and cast single numbers, with exact arithmetic (contract §2, §3, §8, §12).
+
+The stages of a block: statistic, scales of the candidates, their errors, the winner, rounding, word. Sparsity comes
+before them and the correction after, because both look across blocks.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite, isnan, nan
+from fractions import Fraction
+from math import isfinite
 
-from lowbit.errors import NonfiniteError
-from lowbit.formats import BlockFormat, Overflow
+from lowbit.formats import BlockFormat, Overflow, Peak, ZeroPoint
+from lowbit.reference import elements, micro_exponents, peak, zero_point
 from lowbit.reference.binary32 import multiply
+from lowbit.reference.candidates import Candidate, candidates, compare
+from lowbit.reference.elements import Encoded
 from lowbit.reference.grid import grid_of
 from lowbit.reference.rounding import Mode, round_to_code
-from lowbit.reference.scale import ONE_LEVEL, TensorScale, choose_scale, decode_scale, nan_scale_code, scaled
+from lowbit.reference.scale import decode_scale
+from lowbit.reference.statistic import BlockStatistic, block_statistic
+from lowbit.reference.tensor_scale import ONE_LEVEL, TensorScale
+from lowbit.reference.word import join_word, nan_word, split_word
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class QuantizedBlock:
-    """The element codes of a block, in the order given, and its scale code."""
+    """What became of a block, step by step.
+
+    `codes` are in the order of the block's elements, `word` is the scale code with the side bits above it. The
+    statistic is None where none is taken (zero points use the block's range). `candidates[chosen]` is the way the block
+    is stored; `scaled` are the numbers in units of the element grid, as they were rounded. A block with NaN or an
+    infinity has codes 0 and the NaN word, and nothing else. `ratio` is what a correction multiplied the scale with.
+    """
 
     codes: tuple[int, ...]
-    scale_code: int
+    word: int
+    statistic: BlockStatistic | None = None
+    candidates: tuple[Candidate, ...] = ()
+    chosen: int = 0
+    side: int = 0
+    scaled: tuple[float | Fraction, ...] = ()
+    ratio: float | None = None
 
 
 def quantize_block(
@@ -27,33 +49,37 @@ def quantize_block(
     *,
     tensor: TensorScale = ONE_LEVEL,
     amax: float | None = None,
+    row_length: int | None = None,
 ) -> QuantizedBlock:
-    """Codes of the numbers that share one scale; `modes[i]` rounds `numbers[i]`.
+    """The numbers that share one scale, quantized; `modes[i]` rounds `numbers[i]`.
 
-    `amax` replaces the block's own largest magnitude (one scale over a tensor that arrives in pieces). A block with a
-    NaN or an infinity has codes 0 and the NaN scale; NonfiniteError where the scale element has no NaN.
+    `amax` replaces the block's own largest magnitude (one scale over a tensor that arrives in pieces). Tiles give the
+    length of their rows. A block with a NaN or an infinity: NonfiniteError where the scale element has no NaN.
     """
     if not all(isfinite(x) for x in numbers):
-        return QuantizedBlock((0,) * len(numbers), _nan_scale_code(fmt))
-    largest = max((abs(x) for x in numbers), default=0.0) if amax is None else amax
-    scale = choose_scale(largest, fmt, tensor)
-    grid = grid_of(fmt.element)
-    policy = fmt.overflow or Overflow.SATURATE
-    codes = [
-        round_to_code(scaled(x, scale, fmt, tensor), grid, mode, policy) for x, mode in zip(numbers, modes, strict=True)
-    ]
-    return QuantizedBlock(tuple(codes), scale.code)
+        return QuantizedBlock(codes=(0,) * len(numbers), word=nan_word(fmt))
+    if fmt.zero_point is ZeroPoint.INTEGER:
+        scale = zero_point.range_scale(numbers, fmt)
+        encoded = zero_point.encode(numbers, modes, scale, fmt, tensor)
+        return _finished(encoded, None, [Candidate(fmt.candidates[0], scale)], 0, fmt)
+    statistic = block_statistic(numbers, fmt, amax)
+    tried, chosen = compare(candidates(statistic, fmt, tensor), numbers, row_length or len(numbers), fmt, tensor)
+    encode = peak.encode if fmt.peak is Peak.EXTRA_MANTISSA else elements.encode
+    encode = micro_exponents.encode if fmt.micro_exponents else encode
+    return _finished(encode(numbers, modes, tried[chosen], fmt, tensor), statistic, tried, chosen, fmt)
 
 
-def decode_in_block(code: int, scale_code: int, fmt: BlockFormat, tensor: TensorScale = ONE_LEVEL) -> float:
-    """fl(fl(element × block scale) × tensor scale), binary32 (contract §2); a NaN scale gives NaN.
-
-    -0 elements give -0; products beyond binary32 give infinities.
-    """
-    scale = decode_scale(code=scale_code, fmt=fmt)
-    if isnan(scale):
-        return nan
-    return multiply(multiply(fmt.element.decode(code), scale), tensor.decode)
+def decode_block(codes: Sequence[int], word: int, fmt: BlockFormat, tensor: TensorScale = ONE_LEVEL) -> list[float]:
+    """The values of a block's codes, binary32 (contract §2); a NaN scale gives NaN. FormatError for bad words."""
+    scale_code, side = split_word(word, fmt)
+    decode = elements.decode
+    if fmt.zero_point is ZeroPoint.INTEGER:
+        decode = zero_point.decode
+    elif fmt.peak is Peak.EXTRA_MANTISSA:
+        decode = peak.decode
+    elif fmt.micro_exponents:
+        decode = micro_exponents.decode
+    return decode(codes, decode_scale(scale_code, fmt), side, fmt, tensor)
 
 
 def cast_code(x: float, mode: Mode, fmt: BlockFormat) -> int:
@@ -66,8 +92,15 @@ def cast_value(code: int, fmt: BlockFormat) -> float:
     return multiply(fmt.element.decode(code), 1.0)
 
 
-def _nan_scale_code(fmt: BlockFormat) -> int:
-    code = nan_scale_code(fmt)
-    if code is None:
-        raise NonfiniteError(f"{fmt} has no NaN scale for a block with NaN or infinity; remove them from the input")
-    return code
+def _finished(
+    encoded: Encoded, statistic: BlockStatistic | None, tried: Sequence[Candidate], chosen: int, fmt: BlockFormat
+) -> QuantizedBlock:
+    return QuantizedBlock(
+        codes=encoded.codes,
+        word=join_word(tried[chosen].scale.code, encoded.side, fmt),
+        statistic=statistic,
+        candidates=tuple(tried),
+        chosen=chosen,
+        side=encoded.side,
+        scaled=encoded.scaled,
+    )

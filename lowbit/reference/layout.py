@@ -61,6 +61,24 @@ def block_sides(fmt: BlockFormat, shape: Shape, axis: Axis) -> Shape:
     return tuple(sides)
 
 
+def run_sides(fmt: BlockFormat, shape: Shape, axis: Axis, length: int) -> Shape:
+    """The extent of runs of `length` elements along the axis of 1-D blocks: what sparsity and corrections look at."""
+    (place,) = _axes(fmt, shape, axis)
+    return tuple(length if position == place else 1 for position in range(len(shape)))
+
+
+def row_length(fmt: BlockFormat, shape: Shape, axis: Axis, members: Sequence[int]) -> int:
+    """How many of a block's elements lie in its first row; all of them where the block is no tile.
+
+    Rows of a tile run along the later one of its two axes.
+    """
+    if fmt.block is None or not fmt.block.is_tile:
+        return len(members)
+    first = min(_axes(fmt, shape, axis))
+    stride = prod(shape[first + 1 :])
+    return sum(i // stride % shape[first] == members[0] // stride % shape[first] for i in members)
+
+
 def grid_shape(shape: Shape, sides: Shape) -> Shape:
     """How many blocks there are along every axis; the last one may be shorter."""
     return tuple(-(-length // side) for length, side in zip(shape, sides, strict=True))

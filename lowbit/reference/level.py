@@ -6,9 +6,9 @@ from fractions import Fraction
 from math import isfinite
 
 from lowbit.errors import ArgumentError
-from lowbit.formats import BlockFormat
+from lowbit.formats import BlockFormat, Statistic, ZeroPoint
 from lowbit.reference.binary32 import fl
-from lowbit.reference.scale import ONE_LEVEL, TensorScale, tensor_scale_from_amax, tensor_scale_from_static
+from lowbit.reference.tensor_scale import ONE_LEVEL, TensorScale, tensor_scale_from_amax, tensor_scale_from_static
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,7 +25,7 @@ def resolve_tensor_scale(
     """The level that the arguments and the finite numbers give. Raises ArgumentError."""
     check_two_levels(fmt, tensor_amax, tensor_scale)
     if tensor_scale is not None:
-        return Level(scale=tensor_scale_from_static(_static(tensor_scale)), block_amax=None)
+        return Level(scale=tensor_scale_from_static(fmt, _static(tensor_scale)), block_amax=None)
     amax = None if tensor_amax is None else _amax(tensor_amax)
     if fmt.tensor_target is None:
         return Level(scale=ONE_LEVEL, block_amax=amax)
@@ -41,7 +41,7 @@ def given_scale(fmt: BlockFormat, tensor_scale: float | None) -> TensorScale:
         return ONE_LEVEL
     if tensor_scale is None:
         raise ArgumentError(f"{fmt} has two levels; give the tensor_scale that quantize returned")
-    return tensor_scale_from_static(_static(tensor_scale))
+    return tensor_scale_from_static(fmt, _static(tensor_scale))
 
 
 def check_two_levels(fmt: BlockFormat, tensor_amax: float | None, tensor_scale: float | None) -> None:
@@ -50,10 +50,15 @@ def check_two_levels(fmt: BlockFormat, tensor_amax: float | None, tensor_scale: 
         raise ArgumentError("tensor_scale and tensor_amax exclude each other: either gives the other; leave one out")
     if tensor_scale is not None and fmt.tensor_target is None:
         raise ArgumentError(f"tensor_scale={tensor_scale}: {fmt} has no tensor scale; use a format with /ts")
-    whole_tensor = fmt.block is not None and fmt.block.is_tensor
-    if tensor_amax is not None and fmt.tensor_target is None and not whole_tensor:
+    if tensor_amax is None or fmt.tensor_target is not None:
+        return
+    if fmt.block is None or not fmt.block.is_tensor:
         raise ArgumentError(
             f"tensor_amax={tensor_amax}: {fmt} has no scale over the whole tensor; use /ts or tensor blocks"
+        )
+    if fmt.select is not None or fmt.statistic is not Statistic.AMAX or fmt.zero_point is not ZeroPoint.NONE:
+        raise ArgumentError(
+            f"tensor_amax={tensor_amax}: the whole-tensor block of {fmt} needs more than its amax; quantize it whole"
         )
 
 

@@ -87,12 +87,12 @@ def _round_on_side(
     high = _beyond(grid.element) if last else Fraction(side.values[index + 1])
     distance = min((Fraction(position) - low) / (high - low), Fraction(1))
     mirrored = negative and not grid.is_signed_list
-    if not _goes_up(distance, side.codes[index], mode, mirrored=mirrored, negative=negative):
+    if not goes_up(distance, side.codes[index], mode, mirrored=mirrored, negative=negative):
         return side.codes[index]
     return _overflow_code(grid.element, negative=negative) if last else side.codes[index + 1]
 
 
-def _goes_up(distance: Fraction, low_code: int, mode: Mode, *, mirrored: bool, negative: bool) -> bool:
+def goes_up(distance: Fraction, low_code: int, mode: Mode, *, mirrored: bool, negative: bool) -> bool:
     """Whether a number at 0 < distance between its neighbours takes the upper one.
 
     `mirrored`: the neighbours are magnitudes of a negative number, so up means toward minus infinity. Up leads away

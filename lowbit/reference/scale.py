@@ -1,32 +1,32 @@
-"""How a block's largest magnitude becomes its scale, and how the scale divides the elements (contract §3 and §4).
+"""How a block's statistic becomes its scale (contract §3, §4 and §12).
 
 Every `fl`, `multiply` and `divide` below is one of the roundings that the contract names; everything else is exact.
 """
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import copysign
 
 from lowbit.errors import UnsupportedError
-from lowbit.formats import Arithmetic, BlockFormat, FloatElement, Overflow, Rounding, ScaleFloor, ScaleRule
+from lowbit.formats import (
+    Alternative,
+    Arithmetic,
+    BlockFormat,
+    FloatElement,
+    Overflow,
+    Rounding,
+    ScaleDomain,
+    ScaleFloor,
+    ScaleRule,
+    Statistic,
+)
 from lowbit.reference.binary32 import FLT_MAX, ceil_log2, divide, fl, floor_log2, from_bits, multiply, to_bits
 from lowbit.reference.grid import grid_of
 from lowbit.reference.rounding import round_to_code
+from lowbit.reference.statistic import BlockStatistic
+from lowbit.reference.tensor_scale import ONE_LEVEL, TensorScale
 
 QUIET_NAN = 0x7FC00000
 """Pattern of the NaN that a binary32 scale gets."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TensorScale:
-    """The second level: `encode` (g of contract §4) multiplies on the way in, `decode` (t) on the way out."""
-
-    encode: float
-    decode: float
-
-
-ONE_LEVEL = TensorScale(encode=1.0, decode=1.0)
-"""Stands for no tensor scale: multiplying or dividing by 1 changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +37,57 @@ class BlockScale:
     value: float
 
 
-def tensor_scale_from_amax(fmt: BlockFormat, amax: float) -> TensorScale:
-    """g = min(fl(fl(S·M) / A), FLT_MAX) and t = fl(A / fl(S·M)), or t = fl(1/g) where g was clamped (as for A = 0)."""
-    largest = _largest(fmt)
-    unclamped = divide(largest, amax)
-    if unclamped > FLT_MAX:
-        return TensorScale(encode=FLT_MAX, decode=divide(1.0, FLT_MAX))
-    return TensorScale(encode=unclamped, decode=divide(amax, largest))
-
-
-def tensor_scale_from_static(scale: float) -> TensorScale:
-    """g = fl(1/t), clamped to FLT_MAX like the dynamic one; t itself decodes."""
-    return TensorScale(encode=min(divide(1.0, scale), FLT_MAX), decode=scale)
-
-
-def choose_scale(amax: float, fmt: BlockFormat, tensor: TensorScale = ONE_LEVEL) -> BlockScale:
-    """The scale of a block whose largest magnitude is `amax` (finite, >= 0)."""
+def choose_scale(
+    statistic: BlockStatistic, fmt: BlockFormat, way: Alternative, tensor: TensorScale = ONE_LEVEL
+) -> BlockScale:
+    """The scale of a block with this statistic that is stored in this way (one of the format's candidates)."""
     if fmt.is_power_of_two_scale:
-        return power_of_two_scale(amax, fmt)
-    target = _scale_target(amax, fmt, tensor)
+        if statistic.square == 0:
+            return zero_block_scale(fmt)
+        return power_of_two_scale(shared_exponent(statistic, fmt, way), fmt)
+    if fmt.scale_domain is ScaleDomain.ENCODE:
+        return float_scale(_encode_target(statistic.magnitude, fmt, way, tensor), fmt)
+    return float_scale(_scale_target(statistic.magnitude, fmt, way, tensor), fmt)
+
+
+def zero_block_scale(fmt: BlockFormat) -> BlockScale:
+    """The power-of-two scale of a block of zeros: code 0, the smallest."""
+    return BlockScale(0, scale_element(fmt).decode(0))
+
+
+def power_of_two_scale(exponent: int, fmt: BlockFormat) -> BlockScale:
+    """2^exponent, clamped to the scale's range."""
+    scale = scale_element(fmt)
+    smallest, largest = floor_log2(Fraction(scale.min_positive)), scale.max_exponent
+    return _scale_of_value(float(Fraction(2) ** min(max(exponent, smallest), largest)), scale)
+
+
+def shared_exponent(statistic: BlockStatistic, fmt: BlockFormat, way: Alternative) -> int:
+    """The scale exponent before clamping, for a statistic > 0: the table of contract §3; mse gives the smaller one."""
+    ratio_squared = statistic.square / way.target**2  # (statistic / T)², exact
+    amax, emax = Fraction(statistic.magnitude), floor_log2(way.target)
+    match fmt.scale_rule:
+        case ScaleRule.FLOOR if fmt.statistic is Statistic.RMS:
+            return floor_log2(ratio_squared) // 2
+        case ScaleRule.FLOOR | ScaleRule.MSE:
+            return floor_log2(amax) - emax
+        case ScaleRule.EVEN:
+            assert isinstance(way.element, FloatElement)  # the format refuses the rule for other elements
+            exponent = floor_log2(amax)
+            half_unit = Fraction(1, 2 ** (way.element.mantissa_bits + 1))
+            return exponent + floor_log2(amax / Fraction(2) ** exponent + half_unit) - emax
+        case ScaleRule.CEIL:
+            return ceil_log2(amax) - emax
+        case ScaleRule.RCEIL:
+            return -(-ceil_log2(ratio_squared) // 2)
+        case ScaleRule.NEAREST:
+            return (floor_log2(ratio_squared) + 1) // 2
+        case ScaleRule.NEAREST_EVEN | None:
+            raise UnsupportedError(f"scale rule {fmt.scale_rule} has no power-of-two form; use floor or rceil")
+
+
+def float_scale(target: float, fmt: BlockFormat) -> BlockScale:
+    """`target` on the grid of a float scale by the format's rule, saturated; the scale floor applies."""
     scale = scale_element(fmt)
     if fmt.scale_floor is ScaleFloor.MIN_NORMAL:
         target = max(target, scale.min_normal)
@@ -65,64 +97,9 @@ def choose_scale(amax: float, fmt: BlockFormat, tensor: TensorScale = ONE_LEVEL)
     return rounded
 
 
-def power_of_two_scale(amax: float, fmt: BlockFormat) -> BlockScale:
-    """The exponent that the rule gives, clamped to the scale's range; code 0 for a block of zeros."""
-    scale = scale_element(fmt)
-    if amax == 0:
-        return BlockScale(0, scale.decode(0))
-    smallest, largest = floor_log2(Fraction(scale.min_positive)), scale.max_exponent
-    exponent = min(max(shared_exponent(Fraction(amax), fmt), smallest), largest)
-    return _scale_of_value(float(Fraction(2) ** exponent), scale)
-
-
-def shared_exponent(amax: Fraction, fmt: BlockFormat) -> int:
-    """The scale exponent before clamping, for amax > 0: the table of contract §3."""
-    largest = fmt.element.max_fraction
-    match fmt.scale_rule:
-        case ScaleRule.FLOOR:
-            return floor_log2(amax) - floor_log2(largest)
-        case ScaleRule.EVEN:
-            exponent = floor_log2(amax)
-            significand = amax / Fraction(2) ** exponent
-            assert isinstance(fmt.element, FloatElement)  # the format refuses the rule for other elements
-            half_unit = Fraction(1, 2 ** (fmt.element.mantissa_bits + 1))
-            return exponent + floor_log2(significand + half_unit) - floor_log2(largest)
-        case ScaleRule.CEIL:
-            return ceil_log2(amax) - floor_log2(largest)
-        case ScaleRule.RCEIL:
-            return ceil_log2(amax / largest)
-        case ScaleRule.NEAREST_EVEN | None:
-            raise UnsupportedError(f"scale rule {fmt.scale_rule} has no power-of-two form; use floor or rceil")
-
-
-def scaled(x: float, scale: BlockScale, fmt: BlockFormat, tensor: TensorScale = ONE_LEVEL) -> float | Fraction:
-    """x in units of the element grid, about to be rounded to an element (contract §3 and §4).
-
-    Exact for power-of-two scales. With a scale that underflowed to zero the codes are zeros, signs kept; only
-    TransformerEngine's arithmetic, whose factor is clamped to FLT_MAX, gives such a block its largest codes (they
-    decode to ±0 all the same). torchao's inverses are clamped in the same way, which contract §4 leaves open.
-    """
-    if x == 0:
-        return x
-    if fmt.is_power_of_two_scale:
-        return Fraction(x) / Fraction(scale.value)
-    match fmt.arithmetic:
-        case Arithmetic.TRANSFORMER_ENGINE:
-            effective = multiply(scale.value, divide(1.0, tensor.encode))
-            return multiply(x, min(divide(1.0, effective), FLT_MAX))
-        case Arithmetic.TORCHAO:
-            if not scale.value:
-                return copysign(0.0, x)
-            inverse = min(divide(1.0, tensor.decode), FLT_MAX)
-            return multiply(x, min(divide(inverse, scale.value), FLT_MAX))
-        case Arithmetic.DIVIDE | None:
-            effective = multiply(scale.value, tensor.decode)
-            return divide(x, effective) if effective else copysign(0.0, x)
-
-
-def decode_scale(code: int, fmt: BlockFormat) -> float:
-    """The value of a stored scale code."""
-    return from_bits(code) if fmt.is_float32_scale else scale_element(fmt).decode(code)
+def decode_scale(code: int, fmt: BlockFormat) -> BlockScale:
+    """The scale that a stored scale code stands for."""
+    return BlockScale(code, from_bits(code) if fmt.is_float32_scale else scale_element(fmt).decode(code))
 
 
 def nan_scale_code(fmt: BlockFormat) -> int | None:
@@ -136,20 +113,27 @@ def scale_element(fmt: BlockFormat) -> FloatElement:
     return fmt.scale
 
 
-def _largest(fmt: BlockFormat) -> float:
-    """fl(S·M): the largest magnitude that two levels of scales can reach before the tensor scale."""
-    assert fmt.tensor_target is not None  # callers handle one-level formats first
-    return fl(fmt.tensor_target * fmt.element.max_fraction)
+def largest_scale(fmt: BlockFormat) -> float:
+    """The largest scale that can be stored."""
+    return FLT_MAX if fmt.is_float32_scale else scale_element(fmt).max
 
 
-def _scale_target(amax: float, fmt: BlockFormat, tensor: TensorScale) -> float:
+def _scale_target(amax: float, fmt: BlockFormat, way: Alternative, tensor: TensorScale) -> float:
     """What the scale would be if its grid had every binary32 number."""
-    largest = fmt.element.max_fraction
-    if fmt.arithmetic is Arithmetic.TRANSFORMER_ENGINE:
-        assert fmt.tensor_target is not None  # the format refuses this arithmetic with one level
-        target = multiply(amax, multiply(tensor.encode, fl(1 / largest)))
-        return target if target <= fmt.tensor_target else float(fmt.tensor_target)
-    return divide(fl(Fraction(amax) / largest), tensor.decode)
+    if fmt.arithmetic is not Arithmetic.TRANSFORMER_ENGINE:
+        return divide(fl(Fraction(amax) / way.target), tensor.decode)
+    own = fmt.candidates[0].target
+    if len(fmt.candidates) > 1:  # four over six: two roundings, and no bound but the largest scale
+        base = multiply(fl(Fraction(amax) / own), tensor.encode)
+        return min(multiply(base, fl(own / way.target)), largest_scale(fmt))
+    assert fmt.tensor_target is not None  # the format refuses this arithmetic with one level
+    return min(multiply(amax, multiply(tensor.encode, fl(1 / own))), float(fmt.tensor_target))
+
+
+def _encode_target(amax: float, fmt: BlockFormat, way: Alternative, tensor: TensorScale) -> float:
+    """min(fl(T/a), largest scale) with a = fl(amax/t); the largest scale for a block of zeros."""
+    scaled_amax = divide(amax, tensor.decode)
+    return min(divide(float(way.target), scaled_amax), largest_scale(fmt))
 
 
 def _round_scale(target: float, fmt: BlockFormat) -> BlockScale:

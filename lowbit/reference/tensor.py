@@ -10,14 +10,28 @@ from math import isfinite
 from typing import Any
 
 from lowbit.errors import ArgumentError, NonfiniteError, ShapeError
-from lowbit.formats import BlockFormat, Rounding, Stochastic, format
+from lowbit.formats import BlockFormat, Correction, Rounding, Stochastic, format
 from lowbit.formats.rounding import enum_member
-from lowbit.reference.block import cast_code, cast_value, decode_in_block, quantize_block
-from lowbit.reference.layout import Axis, Nested, Shape, block_sides, blocks, flatten, grid_shape, nest, shape_of
+from lowbit.reference.block import QuantizedBlock, cast_code, cast_value, decode_block, quantize_block
+from lowbit.reference.correction import corrected, group_ratio, scale_bits
+from lowbit.reference.layout import (
+    Axis,
+    Nested,
+    Shape,
+    block_sides,
+    blocks,
+    flatten,
+    grid_shape,
+    nest,
+    row_length,
+    run_sides,
+    shape_of,
+)
 from lowbit.reference.level import Level, check_two_levels, given_scale, resolve_tensor_scale
 from lowbit.reference.philox import random_bits
 from lowbit.reference.rounding import Draw, Mode
-from lowbit.reference.scale import TensorScale
+from lowbit.reference.sparsity import sparsified
+from lowbit.reference.tensor_scale import TensorScale
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,14 +39,16 @@ class Quantized:
     """What a tensor is stored as, and what it decodes to.
 
     Invariants: `codes` and `values` have the input's shape; `scales` has the shape of the block grid (as many axes as
-    the input, each ceil(length / side of a block)) and holds codes of the scale element, 32-bit patterns for binary32
-    scales; without blocks it is None. `tensor_scale` is t of contract §4, None for formats with one level.
+    the input, each ceil(length / side of a block)) and holds block words: the code of the scale (a 32-bit pattern for
+    binary32 scales) with the side bits above it; without blocks it is None. `tensor_scale` is t of contract §4, None
+    for formats with one level. `blocks` are the steps of every block, in row-major order of the block grid.
     """
 
     codes: Any
     scales: Any
     tensor_scale: float | None
     values: Any
+    blocks: tuple[QuantizedBlock, ...] = ()
 
 
 def quantize(
@@ -51,9 +67,11 @@ def quantize(
 
     `axis` is the axis of runs and rows, a pair for tiles (default: the last two); whole-tensor blocks and plain casts
     have none. `rounding="stochastic"` (32 bits, midpoint) or a `Stochastic` needs a `seed`; the random bits of an
-    element follow from (seed, stream, offset + its row-major index in x). `tensor_amax` is the amax of the whole tensor
-    where x is a piece of it: for two-level formats, and for whole-tensor blocks, whose own amax it replaces;
-    `tensor_scale` is a static t of two-level formats. Both are rounded to binary32.
+    element follow from (seed, stream, offset + its row-major index in x). A format with correction=eden rounds its
+    scales stochastically: it needs a seed with every rounding, and no `offset` (which does not say where blocks lie).
+    `tensor_amax` is the amax of the whole tensor where x is a piece of it: for two-level formats, and for whole-tensor
+    blocks that need nothing but their amax, which it replaces; `tensor_scale` is a static t of two-level formats. Both
+    are rounded to binary32.
 
     A block with NaN or ±Inf has codes 0, the NaN scale and NaN values, and such elements do not enter the tensor's
     amax; in a plain cast NaN stays NaN. Formats without NaN raise NonfiniteError. -0 is kept where the element has it;
@@ -62,20 +80,28 @@ def quantize(
     """
     fmt, shape, numbers = format(fmt), shape_of(x), flatten(x)
     _refuse_nonfinite(numbers, shape, fmt)
-    modes = _modes(rounding, len(numbers), seed=seed, stream=stream, offset=offset)
+    modes = _modes(rounding, len(numbers), fmt, seed=seed, stream=stream, offset=offset)
     if fmt.scale is None:
         check_two_levels(fmt, tensor_amax, tensor_scale)
         codes = [cast_code(number, mode, fmt) for number, mode in zip(numbers, modes, strict=True)]
         values = [cast_value(code, fmt) for code in codes]
         return Quantized(codes=nest(codes, shape), scales=None, tensor_scale=None, values=nest(values, shape))
+    if fmt.sparsity is not None:
+        kept, run = fmt.sparsity
+        numbers = sparsified(numbers, shape, run_sides(fmt, shape, axis, run), kept)
     level = resolve_tensor_scale(numbers, fmt, tensor_amax=tensor_amax, tensor_scale=tensor_scale)
+    steps = _quantized_blocks(numbers, modes, fmt, shape, axis, level)
+    if fmt.correction is Correction.EDEN and seed is not None:
+        steps = _corrected_blocks(steps, numbers, fmt, shape, axis, level.scale, seed=seed, stream=stream)
     sides = block_sides(fmt, shape, axis)
-    codes, scales = _encode(numbers, modes, fmt, shape, sides, level)
+    codes = _in_order([block.codes for block in steps], shape, sides)
+    words = [block.word for block in steps]
     return Quantized(
         codes=nest(codes, shape),
-        scales=nest(scales, grid_shape(shape, sides)),
+        scales=nest(words, grid_shape(shape, sides)),
         tensor_scale=level.scale.decode if fmt.tensor_target is not None else None,
-        values=nest(_decode(codes, scales, fmt, shape, sides, level.scale), shape),
+        values=nest(_decode(codes, words, fmt, shape, sides, level.scale), shape),
+        blocks=tuple(steps),
     )
 
 
@@ -109,12 +135,12 @@ def qdq(
 def dequantize(
     codes: Nested, scales: Nested, fmt: BlockFormat | str, *, axis: Axis = -1, tensor_scale: float | None = None
 ) -> Any:
-    """Values of stored codes: fl(fl(element × block scale) × tensor scale) (contract §2).
+    """Values of stored codes: fl(fl(element × block scale) × tensor scale) (contract §2, §12).
 
-    `codes` are nested lists of element codes, `scales` of scale codes in the shape that `quantize` gives (None for
+    `codes` are nested lists of element codes, `scales` of block words in the shape that `quantize` gives (None for
     plain casts); a two-level format needs its `tensor_scale`. NaN scales give NaN blocks, products beyond binary32
-    infinities. Raises ShapeError for scales that do not fit the codes, FormatError for codes that do not exist,
-    ArgumentError for a tensor scale that is missing or has no place.
+    infinities. Raises ShapeError for scales that do not fit the codes, FormatError for codes or words that do not
+    exist, ArgumentError for a tensor scale that is missing or has no place.
     """
     fmt, shape = format(fmt), shape_of(codes)
     numbers = [int(code) for code in flatten(codes)]
@@ -124,48 +150,92 @@ def dequantize(
     sides = block_sides(fmt, shape, axis)
     expected = grid_shape(shape, sides)
     if scales is None or shape_of(scales) != expected:
-        raise ShapeError(f"scales do not fit codes of shape {shape} in {fmt}; give one scale code a block: {expected}")
+        raise ShapeError(f"scales do not fit codes of shape {shape} in {fmt}; give one word a block: {expected}")
     level = given_scale(fmt, tensor_scale)
     return nest(_decode(numbers, [int(code) for code in flatten(scales)], fmt, shape, sides, level), shape)
 
 
-def _encode(
-    numbers: Sequence[float], modes: Sequence[Mode], fmt: BlockFormat, shape: Shape, sides: Shape, level: Level
-) -> tuple[list[int], list[int]]:
-    """Element codes in row-major order, and scale codes in row-major order of the block grid."""
-    codes, scales = [0] * len(numbers), list[int]()
-    for members in blocks(shape, sides):
-        block = quantize_block(
+def _quantized_blocks(
+    numbers: Sequence[float], modes: Sequence[Mode], fmt: BlockFormat, shape: Shape, axis: Axis, level: Level
+) -> list[QuantizedBlock]:
+    """The blocks in row-major order of the block grid."""
+    return [
+        quantize_block(
             [numbers[i] for i in members],
             [modes[i] for i in members],
             fmt,
             tensor=level.scale,
             amax=level.block_amax,
+            row_length=row_length(fmt, shape, axis, members),
         )
-        scales.append(block.scale_code)
-        for i, code in zip(members, block.codes, strict=True):
-            codes[i] = code
-    return codes, scales
+        for members in blocks(shape, block_sides(fmt, shape, axis))
+    ]
+
+
+def _corrected_blocks(
+    steps: Sequence[QuantizedBlock],
+    numbers: Sequence[float],
+    fmt: BlockFormat,
+    shape: Shape,
+    axis: Axis,
+    tensor: TensorScale,
+    *,
+    seed: int,
+    stream: int,
+) -> list[QuantizedBlock]:
+    """The blocks with their scales corrected, group by group along the axis."""
+    sides = block_sides(fmt, shape, axis)
+    codes = _in_order([block.codes for block in steps], shape, sides)
+    values = _decode(codes, [block.word for block in steps], fmt, shape, sides, tensor)
+    ratios = [1.0] * len(numbers)
+    for group in blocks(shape, run_sides(fmt, shape, axis, fmt.correction_group or 0)):
+        ratio = group_ratio([numbers[i] for i in group], [values[i] for i in group])
+        for i in group:
+            ratios[i] = ratio
+    first_members = [members[0] for members in blocks(shape, sides)]
+    return [
+        corrected(block, ratios[first], scale_bits(number, seed=seed, stream=stream), fmt)
+        for number, (block, first) in enumerate(zip(steps, first_members, strict=True))
+    ]
+
+
+def _in_order(of_blocks: Sequence[Sequence[int]], shape: Shape, sides: Shape) -> list[int]:
+    """The codes of all blocks in row-major order of the elements."""
+    ordered = [0] * sum(map(len, of_blocks))
+    for members, codes in zip(blocks(shape, sides), of_blocks, strict=True):
+        for i, code in zip(members, codes, strict=True):
+            ordered[i] = code
+    return ordered
 
 
 def _decode(
-    codes: Sequence[int], scales: Sequence[int], fmt: BlockFormat, shape: Shape, sides: Shape, tensor: TensorScale
+    codes: Sequence[int], words: Sequence[int], fmt: BlockFormat, shape: Shape, sides: Shape, tensor: TensorScale
 ) -> list[float]:
     values = [0.0] * len(codes)
-    for members, scale_code in zip(blocks(shape, sides), scales, strict=True):
-        decoded = {code: decode_in_block(code, scale_code, fmt, tensor) for code in {codes[i] for i in members}}
-        for i in members:
-            values[i] = decoded[codes[i]]
+    for members, word in zip(blocks(shape, sides), words, strict=True):
+        for i, value in zip(members, decode_block([codes[i] for i in members], word, fmt, tensor), strict=True):
+            values[i] = value
     return values
 
 
 def _modes(
-    rounding: str | Rounding | Stochastic, count: int, *, seed: int | None, stream: int, offset: int
+    rounding: str | Rounding | Stochastic,
+    count: int,
+    fmt: BlockFormat,
+    *,
+    seed: int | None,
+    stream: int,
+    offset: int,
 ) -> list[Mode]:
-    """How each of `count` elements is rounded; random bits follow from its index."""
+    """How each of `count` elements is rounded; random bits follow from its index. Refuses a seed with no use."""
     chosen = rounding if isinstance(rounding, Stochastic) else enum_member(Rounding, rounding, "rounding")
+    random_scales = fmt.correction is Correction.EDEN
+    if random_scales and seed is None:
+        raise ArgumentError(f"{fmt} rounds its scales stochastically; give seed= an integer from 0 to 2^64-1")
+    if random_scales and offset:
+        raise ArgumentError(f"offset={offset} does not say which blocks of {fmt} these are; quantize the whole tensor")
     if isinstance(chosen, Rounding) and chosen is not Rounding.STOCHASTIC:
-        if seed is not None:
+        if seed is not None and not random_scales:
             raise ArgumentError(f"seed={seed} has no effect with rounding={chosen.value!r}; leave it out")
         return [chosen] * count
     if seed is None:

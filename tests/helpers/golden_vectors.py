@@ -31,6 +31,12 @@ TORCHAO_NVFP4 = {
     "nvfp4_two_level": "e2m1/k16/ue4m3/ts448/arithmetic=torchao",
 }
 TRANSFORMER_ENGINE = {"1x16": "nvfp4", "16x16": "nvfp4_2d"}
+FOUR_OVER_SIX = {
+    "1x16_4over6_mae448": "e2m1/k16/ue4m3/ts448/alternatives=e2m1@4/select=mae",
+    "1x16_4over6_mse448": "e2m1/k16/ue4m3/ts448/alternatives=e2m1@4",
+    "1x16_4over6_mse256": "e2m1/k16/ue4m3/ts256/alternatives=e2m1@4",
+    "16x16_4over6_mse256": "e2m1/k16x16/ue4m3/ts256/alternatives=e2m1@4",
+}
 MICROXCALING = {
     "fp4_e2m1": "e2m1",
     "fp6_e2m3": "e2m3",
@@ -179,9 +185,17 @@ def transformer_engine_cases(*, transposed: bool = False) -> Iterator[Case]:
 
     Finite inputs only. The files repeat the scales of a 16x16 tile on each of its rows; here a tile has one.
     """
+    return _transformer_engine(TRANSFORMER_ENGINE, "_t" if transposed else "")
+
+
+def four_over_six_cases() -> Iterator[Case]:
+    """TransformerEngine's four over six: three variants in runs of 16, one in tiles of 16x16 (44 cases)."""
+    return _transformer_engine(FOUR_OVER_SIX, "")
+
+
+def _transformer_engine(variants: dict[str, str], suffix: str) -> Iterator[Case]:
     stored = arrays("transformer_engine_nvfp4")
-    suffix = "_t" if transposed else ""
-    for name, fmt in TRANSFORMER_ENGINE.items():
+    for name, fmt in variants.items():
         for source, dtype in _inputs_and_dtypes():
             key = f"{source}.{name}.{dtype}"
             if f"{key}.code{suffix}" not in stored:
@@ -191,11 +205,11 @@ def transformer_engine_cases(*, transposed: bool = False) -> Iterator[Case]:
                 library="transformer_engine_nvfp4",
                 key=key + suffix,
                 dtype=dtype,
-                x=np.ascontiguousarray(x.T) if transposed else x,
+                x=np.ascontiguousarray(x.T) if suffix else x,
                 fmt=fmt,
                 tensor_amax=float(stored[f"{key}.amax"][0]),
                 codes=stored[f"{key}.code{suffix}"],
-                scales=scales[::16] if name == "16x16" else scales,
+                scales=scales[::16] if name.startswith("16x16") else scales,
             )
 
 

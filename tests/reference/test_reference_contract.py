@@ -127,7 +127,7 @@ def test_formats_without_nan_refuse_bad_numbers_with_the_position() -> None:
 
 
 def test_dequantize_checks_its_input() -> None:
-    with pytest.raises(ShapeError, match=r"one scale code a block: \(1,\)"):
+    with pytest.raises(ShapeError, match=r"one word a block: \(1,\)"):
         reference.dequantize([1, 2], [1, 2], "mxfp4")
     with pytest.raises(FormatError, match="code 16"):
         reference.dequantize([16], [1], "mxfp4")

@@ -67,16 +67,22 @@ def run_sides(fmt: BlockFormat, shape: Shape, axis: Axis, length: int) -> Shape:
     return tuple(length if position == place else 1 for position in range(len(shape)))
 
 
-def row_length(fmt: BlockFormat, shape: Shape, axis: Axis, members: Sequence[int]) -> int:
-    """How many of a block's elements lie in its first row; all of them where the block is no tile.
+def tile_rows(fmt: BlockFormat, shape: Shape, axis: Axis) -> Iterator[list[list[int]]]:
+    """For every block, in row-major order of the block grid, the rows of its elements' row-major indices.
 
-    Rows of a tile run along the later one of its two axes.
+    Rows of a tile run along the second of its two axes, whatever their order in the tensor, so that a transposed tensor
+    with its axes exchanged has the same rows. Every other block is a single row.
     """
-    if fmt.block is None or not fmt.block.is_tile:
-        return len(members)
-    first = min(_axes(fmt, shape, axis))
-    stride = prod(shape[first + 1 :])
-    return sum(i // stride % shape[first] == members[0] // stride % shape[first] for i in members)
+    for members in blocks(shape, block_sides(fmt, shape, axis)):
+        if fmt.block is None or not fmt.block.is_tile:
+            yield [members]
+            continue
+        first = _axes(fmt, shape, axis)[0]
+        stride = prod(shape[first + 1 :])
+        rows: dict[int, list[int]] = {}
+        for i in members:
+            rows.setdefault(i // stride % shape[first], []).append(i)
+        yield list(rows.values())
 
 
 def grid_shape(shape: Shape, sides: Shape) -> Shape:

@@ -12,26 +12,23 @@ from typing import Any
 from lowbit.errors import ArgumentError, NonfiniteError, ShapeError
 from lowbit.formats import BlockFormat, Correction, Rounding, Stochastic, format
 from lowbit.formats.rounding import enum_member
-from lowbit.reference.block import QuantizedBlock, cast_code, cast_value, decode_block, quantize_block
-from lowbit.reference.correction import corrected, group_ratio, scale_bits
+from lowbit.reference.block import QuantizedBlock, cast_code, cast_value
 from lowbit.reference.layout import (
     Axis,
     Nested,
     Shape,
     block_sides,
-    blocks,
     flatten,
     grid_shape,
     nest,
-    row_length,
     run_sides,
     shape_of,
 )
-from lowbit.reference.level import Level, check_two_levels, given_scale, resolve_tensor_scale
+from lowbit.reference.level import check_two_levels, given_scale, resolve_tensor_scale
 from lowbit.reference.philox import random_bits
 from lowbit.reference.rounding import Draw, Mode
 from lowbit.reference.sparsity import sparsified
-from lowbit.reference.tensor_scale import TensorScale
+from lowbit.reference.tensor_blocks import codes_in_order, corrected_blocks, decoded_values, quantized_blocks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,17 +87,15 @@ def quantize(
         kept, run = fmt.sparsity
         numbers = sparsified(numbers, shape, run_sides(fmt, shape, axis, run), kept)
     level = resolve_tensor_scale(numbers, fmt, tensor_amax=tensor_amax, tensor_scale=tensor_scale)
-    steps = _quantized_blocks(numbers, modes, fmt, shape, axis, level)
+    steps = quantized_blocks(numbers, modes, fmt, shape, axis, level)
     if fmt.correction is Correction.EDEN and seed is not None:
-        steps = _corrected_blocks(steps, numbers, fmt, shape, axis, level.scale, seed=seed, stream=stream)
-    sides = block_sides(fmt, shape, axis)
-    codes = _in_order([block.codes for block in steps], shape, sides)
-    words = [block.word for block in steps]
+        steps = corrected_blocks(steps, numbers, fmt, shape, axis, level.scale, seed=seed, stream=stream)
+    codes, words = codes_in_order(steps, fmt, shape, axis), [block.word for block in steps]
     return Quantized(
         codes=nest(codes, shape),
-        scales=nest(words, grid_shape(shape, sides)),
+        scales=nest(words, grid_shape(shape, block_sides(fmt, shape, axis))),
         tensor_scale=level.scale.decode if fmt.tensor_target is not None else None,
-        values=nest(_decode(codes, words, fmt, shape, sides, level.scale), shape),
+        values=nest(decoded_values(codes, words, fmt, shape, axis, level.scale), shape),
         blocks=tuple(steps),
     )
 
@@ -147,75 +142,11 @@ def dequantize(
     if fmt.scale is None:
         check_two_levels(fmt, None, tensor_scale)
         return nest([cast_value(code, fmt) for code in numbers], shape)
-    sides = block_sides(fmt, shape, axis)
-    expected = grid_shape(shape, sides)
+    expected = grid_shape(shape, block_sides(fmt, shape, axis))
     if scales is None or shape_of(scales) != expected:
         raise ShapeError(f"scales do not fit codes of shape {shape} in {fmt}; give one word a block: {expected}")
     level = given_scale(fmt, tensor_scale)
-    return nest(_decode(numbers, [int(code) for code in flatten(scales)], fmt, shape, sides, level), shape)
-
-
-def _quantized_blocks(
-    numbers: Sequence[float], modes: Sequence[Mode], fmt: BlockFormat, shape: Shape, axis: Axis, level: Level
-) -> list[QuantizedBlock]:
-    """The blocks in row-major order of the block grid."""
-    return [
-        quantize_block(
-            [numbers[i] for i in members],
-            [modes[i] for i in members],
-            fmt,
-            tensor=level.scale,
-            amax=level.block_amax,
-            row_length=row_length(fmt, shape, axis, members),
-        )
-        for members in blocks(shape, block_sides(fmt, shape, axis))
-    ]
-
-
-def _corrected_blocks(
-    steps: Sequence[QuantizedBlock],
-    numbers: Sequence[float],
-    fmt: BlockFormat,
-    shape: Shape,
-    axis: Axis,
-    tensor: TensorScale,
-    *,
-    seed: int,
-    stream: int,
-) -> list[QuantizedBlock]:
-    """The blocks with their scales corrected, group by group along the axis."""
-    sides = block_sides(fmt, shape, axis)
-    codes = _in_order([block.codes for block in steps], shape, sides)
-    values = _decode(codes, [block.word for block in steps], fmt, shape, sides, tensor)
-    ratios = [1.0] * len(numbers)
-    for group in blocks(shape, run_sides(fmt, shape, axis, fmt.correction_group or 0)):
-        ratio = group_ratio([numbers[i] for i in group], [values[i] for i in group])
-        for i in group:
-            ratios[i] = ratio
-    first_members = [members[0] for members in blocks(shape, sides)]
-    return [
-        corrected(block, ratios[first], scale_bits(number, seed=seed, stream=stream), fmt)
-        for number, (block, first) in enumerate(zip(steps, first_members, strict=True))
-    ]
-
-
-def _in_order(of_blocks: Sequence[Sequence[int]], shape: Shape, sides: Shape) -> list[int]:
-    """The codes of all blocks in row-major order of the elements."""
-    ordered = [0] * sum(map(len, of_blocks))
-    for members, codes in zip(blocks(shape, sides), of_blocks, strict=True):
-        for i, code in zip(members, codes, strict=True):
-            ordered[i] = code
-    return ordered
-
-
-def _decode(
-    codes: Sequence[int], words: Sequence[int], fmt: BlockFormat, shape: Shape, sides: Shape, tensor: TensorScale
-) -> list[float]:
-    values = [0.0] * len(codes)
-    for members, word in zip(blocks(shape, sides), words, strict=True):
-        for i, value in zip(members, decode_block([codes[i] for i in members], word, fmt, tensor), strict=True):
-            values[i] = value
-    return values
+    return nest(decoded_values(numbers, [int(code) for code in flatten(scales)], fmt, shape, axis, level), shape)
 
 
 def _modes(

@@ -132,7 +132,9 @@ def decoded_scale_bits(fmt: BlockFormat) -> np.ndarray:
     bits = decoded_bits(fmt.scale)
     if fmt.scale_domain is ScaleDomain.DECODE:
         return bits
-    inverses = (quotient(1.0, value) if value != 0 else 0.0 for value in map(fmt.scale.decode, range(len(bits))))
+    inverses = (
+        min(quotient(1.0, value), FLT_MAX) if value != 0 else 0.0 for value in map(fmt.scale.decode, range(len(bits)))
+    )
     return np.array([float_to_bits(inverse) for inverse in inverses], np.uint32)
 
 

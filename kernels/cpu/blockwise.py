@@ -19,14 +19,14 @@ from lowbit.kernels.cpu.side_bits import doublings, side_of_block, value_range
 
 @kernel
 def blockwise_items(
-    x, out, packed, words, block, plans, factors, values, codes, sizes, grid_record, given, codes_wanted, first, last
+    x, out, packed, words, block, plans, factors, values, codes, sizes, grid_record, codes_wanted, first, last
 ):
     """Quantize the work items first..last: values into `out`, or codes into `packed` and block words into `words`.
 
     Arrays as for `qdq_items` and `quantize_items`; `block` to `sizes`: the format's BlockwisePlan.
     """
     b, p, grid = block[0], plans[0], grid_record[0]
-    source, target, bytes_out, known = memory(x), memory(out), memory(packed), memory(given)
+    source, target, bytes_out = memory(x), memory(out), memory(packed)
     size = scratch_size(grid)
     scratch = np.empty(2 * size, np.uint32)
     amaxes, maxima = memory(scratch), advance(memory(scratch), size)
@@ -37,7 +37,7 @@ def blockwise_items(
     for item in range(first, last):
         band, start_column, start, rows, columns = locate(grid, item)
         width = min(grid.width, columns)
-        segment_amaxes(source, start, grid.columns, rows, columns, width, known, len(given), band, maxima, amaxes)
+        segment_amaxes(source, start, grid.columns, rows, columns, width, amaxes, 0, band, maxima, amaxes)
         for column in range(0, columns, width):
             at, extent = start + column, min(width, columns - column)
             word = _encode_block(

@@ -54,7 +54,7 @@ def scale_of_target(p, target):
     """(scale, encode, code) of a float scale from the real number that is rounded to it (infinity saturates)."""
     scale = float_scale(p, min(target, 1e300))
     if p.inverse_scale:
-        return fl(1.0 / scale) if scale > 0.0 else 0.0, scale, scale_code_of(p, scale)
+        return min(fl(1.0 / scale), FLT_MAX) if scale > 0.0 else 0.0, scale, scale_code_of(p, scale)
     return scale, encode_factor(p, scale), scale_code_of(p, scale)
 
 

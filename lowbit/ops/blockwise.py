@@ -12,16 +12,16 @@ from lowbit.ops.running import run
 NO_BYTES, NO_WORDS, NO_BITS = np.zeros(0, np.uint8), np.zeros(0, np.uint64), np.zeros(0, np.uint32)
 
 
-def qdq_blocks(flat: np.ndarray, target: np.ndarray, plan: BlockwisePlan, layout: Geometry, given: np.ndarray) -> None:
+def qdq_blocks(flat: np.ndarray, target: np.ndarray, plan: BlockwisePlan, layout: Geometry) -> None:
     """Fake-quantize a dense tensor."""
-    _run(flat, target, NO_BYTES, NO_WORDS, plan, layout, given)
+    _run(flat, target, NO_BYTES, NO_WORDS, plan, layout)
 
 
 def quantize_blocks(
-    flat: np.ndarray, packed: np.ndarray, words: np.ndarray, plan: BlockwisePlan, layout: Geometry, given: np.ndarray
+    flat: np.ndarray, packed: np.ndarray, words: np.ndarray, plan: BlockwisePlan, layout: Geometry
 ) -> None:
     """Fill packed codes and block words (uint64, row-major over the block grid)."""
-    _run(flat, flat[:0].copy(), packed, words, plan, layout, given)
+    _run(flat, flat[:0].copy(), packed, words, plan, layout)
 
 
 def _run(
@@ -31,14 +31,13 @@ def _run(
     words: np.ndarray,
     plan: BlockwisePlan,
     layout: Geometry,
-    given: np.ndarray,
 ) -> None:
     kernel, grid, codes_wanted = backends.load().blockwise_items, layout.record, len(words) > 0
 
     def work(first: int, last: int) -> None:
         kernel(
             flat, target, packed, words, plan.block, plan.plans, plan.factors, plan.values, plan.codes, plan.sizes,
-            grid, given, codes_wanted, first, last,
+            grid, codes_wanted, first, last,
         )  # fmt: skip
 
     run(work, layout)

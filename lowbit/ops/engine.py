@@ -14,7 +14,7 @@ from lowbit.block_plans import BlockwisePlan, blockwise_plan
 from lowbit.errors import ArgumentError, NonfiniteError, UnsupportedError
 from lowbit.formats.binary32 import INFINITY_BITS, binary32, bits_to_float, float_to_bits
 from lowbit.formats.block import BlockFormat
-from lowbit.formats.rounding import Rounding, Statistic, ZeroPoint, enum_member
+from lowbit.formats.rounding import Rounding, enum_member
 from lowbit.geometry import Axis, Geometry, geometry, normalized_axes
 from lowbit.lowering import KernelPlan, exact_only, plan_for
 from lowbit.ops.blockwise import qdq_blocks
@@ -60,8 +60,7 @@ def qdq(
         layout = geometry(view.array.shape, view.axes, fmt)
         assert layout is not None
         if fmt.is_blockwise:
-            blocks, given = prepare_blocks(flat, fmt, tensor_amax, tensor_scale)
-            qdq_blocks(flat, kernel_view(target, kind), blocks, layout, given)
+            qdq_blocks(flat, kernel_view(target, kind), prepare_blocks(flat, fmt, tensor_amax, tensor_scale), layout)
         else:
             plan, given = prepare(flat, fmt, layout, tensor_amax, tensor_scale)
             _run_qdq(flat, kernel_view(target, kind), plan, layout, given)
@@ -126,15 +125,11 @@ def prepare(
 
 def prepare_blocks(
     flat: np.ndarray, fmt: BlockFormat, tensor_amax: float | None, tensor_scale: float | None
-) -> tuple[BlockwisePlan, np.ndarray]:
-    """The plan of a blockwise format with its second level, and the maximum of a whole-tensor block if it is given."""
-    given = NO_AMAXES
+) -> BlockwisePlan:
+    """The plan of a blockwise format with its second level."""
     if fmt.tensor_target is not None and tensor_amax is None and tensor_scale is None:
         tensor_amax = finite_amax(flat)
-    elif fmt.tensor_target is None and tensor_amax is not None:
-        found = whole_amax(flat)
-        given = found if int(found[0]) >= INFINITY_BITS else np.array([float_to_bits(tensor_amax)], np.uint32)
-    return blockwise_plan(fmt, tensor_amax, tensor_scale), given
+    return blockwise_plan(fmt, tensor_amax, tensor_scale)
 
 
 def _long_amaxes(flat: np.ndarray, layout: Geometry) -> np.ndarray:
@@ -213,7 +208,7 @@ def check_tensor_arguments(fmt: BlockFormat, tensor_amax: float | None, tensor_s
         return
     if fmt.tensor_target is None and not whole:
         raise ArgumentError(f"tensor_amax={tensor_amax!r}: {fmt} has no tensor-wide scale; leave it out or add /ts")
-    if whole and (fmt.statistic is Statistic.RMS or fmt.zero_point is ZeroPoint.INTEGER):
+    if whole and fmt.is_blockwise:
         raise ArgumentError(
             f"tensor_amax={tensor_amax!r}: the scale of {fmt} does not follow from an amax; leave it out"
         )

@@ -67,9 +67,9 @@ def quantize(
         refuse_nonfinite(flat, kind, fmt, nonfinite, x)
         layout = packed_geometry(shape, fmt)
         if fmt.is_blockwise:
-            blocks, given = prepare_blocks(flat, fmt, tensor_amax, tensor_scale)
+            blocks = prepare_blocks(flat, fmt, tensor_amax, tensor_scale)
             words = np.zeros(scales.size, np.uint64)
-            quantize_blocks(flat, packed.reshape(-1), words, blocks, layout, given)
+            quantize_blocks(flat, packed.reshape(-1), words, blocks, layout)
             scales, records = words.astype(scales.dtype).reshape(scales.shape), blocks.plans
         else:
             plan, given = prepare(flat, fmt, layout, tensor_amax, tensor_scale)

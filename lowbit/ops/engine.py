@@ -20,6 +20,7 @@ from lowbit.lowering import KernelPlan, exact_only, plan_for
 from lowbit.ops.blockwise import qdq_blocks
 from lowbit.ops.dense import ALIGNMENT, check_out, dense_view, new_array
 from lowbit.ops.running import GRAIN_ELEMENTS, run_paths
+from lowbit.ops.sparsity import prune
 from lowbit.second_level import with_tensor_level
 
 Kind = Literal["float32", "bfloat16", "float16"]
@@ -57,6 +58,9 @@ def qdq(
     if x.size:
         flat = read_view(view.array, kind)
         refuse_nonfinite(flat, kind, fmt, nonfinite, x)
+        if fmt.sparsity is not None:  # into the result's memory, which is then quantized in place
+            prune(flat, kernel_view(target, kind), view, fmt)
+            flat = read_view(target, kind)
         layout = geometry(view.array.shape, view.axes, fmt)
         assert layout is not None
         if fmt.is_blockwise:

@@ -21,6 +21,7 @@ from lowbit.ops.engine import (
     refuse_nonfinite,
 )
 from lowbit.ops.running import GRAIN_ELEMENTS, run, run_paths
+from lowbit.ops.sparsity import prune
 from lowbit.second_level import with_tensor_level
 
 DTYPES: dict[Kind, np.dtype] = {
@@ -65,6 +66,10 @@ def quantize(
     if x.size:
         flat = read_view(view.array, kind)
         refuse_nonfinite(flat, kind, fmt, nonfinite, x)
+        if fmt.sparsity is not None:
+            pruned = new_array(shape, view.array.dtype)
+            prune(flat, kernel_view(pruned, kind), view, fmt)
+            flat = read_view(pruned, kind)
         layout = packed_geometry(shape, fmt)
         if fmt.is_blockwise:
             blocks = prepare_blocks(flat, fmt, tensor_amax, tensor_scale)

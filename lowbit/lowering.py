@@ -4,7 +4,7 @@ A plan is one record of `PLAN`. Its second half belongs to the tensor at hand (t
 is filled per call by `with_tensor_level`; formats without that level use the cached plan as it is.
 
 Regular grids (floats with mantissa bits, integers) are numbers: an integer grid is a float grid with a single binade.
-Irregular grids (codebooks, floats without mantissa) are a table of sorted values and their codes. Limits: grids of more
+Irregular grids (codebooks, posits, floats without mantissa, ...) are a table of sorted values and their codes. Limits: grids of more
 than 2^19 codes, vector codebooks and entropy coding are not described by a plan.
 """
 
@@ -17,8 +17,8 @@ import numpy as np
 
 from lowbit.formats.binary32 import FLT_MAX, INFINITY_BITS, float_to_bits, quotient
 from lowbit.formats.block import BlockFormat
+from lowbit.formats.codes import Element
 from lowbit.formats.floats import FloatElement, Specials
-from lowbit.formats.grids import Codebook, Element, IntElement
 from lowbit.formats.rounding import Arithmetic, Overflow, ScaleDomain, ScaleFloor, ScaleRule
 
 NO_SCALE, POWER_OF_TWO, FLOAT_SCALE, FLOAT32_SCALE = range(4)
@@ -161,20 +161,12 @@ def fill_level(record: np.ndarray, tensor_scale: float, encode: float) -> None:
 def _lower_element(record: np.ndarray, fmt: BlockFormat) -> None:
     element = fmt.element
     record["bits"] = element.bits
-    record["max"] = element.max
-    record["min"] = -element.max if element.signed else 0.0
+    record["max"], record["min"] = element.max, element.min
     record["negative_zero"] = element.has_negative_zero
-    record["table"] = not _is_regular(element)
-    match element:
-        case FloatElement():
-            record["mantissa"], record["min_exponent"] = element.mantissa_bits, element.min_exponent
-        case IntElement():  # all magnitudes below 2^(min_exponent + 1): a single binade of steps 2^-fraction_bits
-            mantissa = element.bits - 1 - int(element.signed)
-            record["mantissa"], record["min_exponent"] = mantissa, mantissa - element.fraction_bits
-            record["twos_complement"] = 1
-            record["min"] = float(element.min_integer) * element.min_positive
-        case Codebook():
-            record["min"] = float(element.entries[0])
+    record["table"] = element.regular is None
+    if (grid := element.regular) is not None:
+        record["mantissa"], record["min_exponent"] = grid.mantissa, grid.min_exponent
+        record["twos_complement"] = grid.twos_complement
     record["nan_code"] = element.nan_code or 0
     record["infinity"], record["infinity_code"] = element.max, element.max_code
     record["overflow"], record["overflow_code"] = element.max, element.max_code
@@ -247,10 +239,9 @@ def _vector_bounds(record: np.ndarray, fmt: BlockFormat) -> None:
         record["vector"], low, high = ROUND_BITS, 1, INFINITY_BITS
     elif record["inverse_scale"][0]:
         record["vector"] = SCALAR
-    elif _is_regular(element) and element.signed and _in_range(element, 2.0**-24):
-        symmetric = not (isinstance(element, IntElement) and element.asymmetric)
+    elif element.regular is not None and element.min == -element.max and _in_range(element, 2.0**-24):
         fits = scale is None or fmt.is_power_of_two_scale or fmt.is_float32_scale or _in_range(scale, 2.0**-40)
-        record["vector"] = ROUND_REALS if symmetric and fits else SCALAR
+        record["vector"] = ROUND_REALS if fits else SCALAR
     if fmt.is_power_of_two_scale and scale is not None:
         # shared exponents that are not clamped, from -80 on; M, at most 2^23 times a magnitude, stays finite
         target = int(record["target_exponent"][0])
@@ -275,13 +266,6 @@ def _has_binary32_exponents(fmt: BlockFormat) -> bool:
     )
 
 
-def _is_regular(element: Element) -> bool:
-    """Whether exponent arithmetic rounds to this grid: a float without mantissa bits breaks ties by its exponent."""
-    return isinstance(element, IntElement) or (isinstance(element, FloatElement) and element.mantissa_bits > 0)
-
-
 def _table(element: Element) -> tuple[np.ndarray, np.ndarray]:
-    if _is_regular(element):
-        return np.zeros(0, np.float64), np.zeros(0, np.uint32)
-    values = element.values()
-    return np.array(values, np.float64), np.array([element.encode(value) for value in values], np.uint32)
+    pairs = () if element.regular is not None else element.grid
+    return np.array([value for value, _ in pairs], np.float64), np.array([code for _, code in pairs], np.uint32)

@@ -137,10 +137,10 @@ def exact_round(p, values, codes, scaled):
     if scaled != scaled:
         return math.nan, p.nan_code
     negative = math.copysign(1.0, scaled) < 0
+    if p.table:
+        return _round_to_table(p, values, codes, scaled, negative)
     if math.isinf(scaled) and p.scale_family == NO_SCALE:
         magnitude, code = p.infinity, p.infinity_code
-    elif p.table:
-        return _round_to_table(p, values, codes, scaled, negative)
     else:
         limit = abs(p.min) if negative else p.max
         magnitude = round_to_grid(min(abs(scaled), 1e300), p.mantissa, p.min_exponent)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowbit.analysis.sums import Sums, error_sums
-from lowbit.formats import BlockFormat, Element, FloatElement, IntElement
+from lowbit.formats import BlockFormat, Element
 from lowbit.ops.front import quantize
 
 Floats = NDArray[np.float32]
@@ -91,16 +91,5 @@ def _compare(x: Floats, codes: NDArray[Any], y: Floats, fmt: BlockFormat) -> Sum
 def _saturated(x: Floats, codes: NDArray[Any], y: Floats, element: Element) -> NDArray[np.bool_]:
     """Where x lies beyond the end of its block's range: it got an end code (or an infinity) and the end is nearer 0."""
     top = (codes == element.max_code) & (x > y * ROUNDING_SLACK)
-    bottom = (codes == _lowest_code(element)) & (x < y * ROUNDING_SLACK)
+    bottom = (codes == element.min_code) & (x < y * ROUNDING_SLACK)
     return top | bottom | np.isinf(y)
-
-
-def _lowest_code(element: Element) -> int:
-    """Code of the smallest value: the most negative one, or zero's."""
-    match element:
-        case FloatElement():
-            return element.max_code | (1 << element.magnitude_bits) if element.signed else 0
-        case IntElement():
-            return element.min_integer & ((1 << element.bits) - 1)
-        case _:
-            return 0

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lowbit.cli.grid_picture import grid_picture
-from lowbit.formats import BlockFormat, Codebook, Element, FloatElement, IntElement, Overflow
+from lowbit.formats import BlockFormat, Element, FloatElement, Overflow
 
 ELIDED_ABOVE = 32
 """Longer code lists show only SHOWN codes from zero on, and SHOWN around the largest value."""
@@ -56,8 +56,8 @@ def _element_facts(fmt: BlockFormat) -> Iterator[tuple[str, str]]:
     yield "element", f"{element.name}, {element.bits} bits{origin}"
     yield "largest", number(element.max)
     yield "smallest", number(element.min_positive) + _normal_text(element)
-    ratio = element.max / element.min_positive
-    yield "dynamic range", f"{20 * log10(ratio):.1f} dB, {log2(ratio):.2f} binades (largest over smallest)"
+    if (ratio := element.max / element.min_positive) > 0:
+        yield "dynamic range", f"{20 * log10(ratio):.1f} dB, {log2(ratio):.2f} binades (largest over smallest)"
     present = {"NaN": element.has_nan, "infinity": element.has_infinity, "-0": element.has_negative_zero}
     yield "special codes", ", ".join(name for name, has in present.items() if has) or "none"
     yield "overflow", "saturates" if fmt.overflow is Overflow.SATURATE else "gives infinity, or NaN without one"
@@ -106,12 +106,12 @@ def _block_text(fmt: BlockFormat) -> str:
 
 def _code_table(element: Element, *, show_all: bool) -> Iterator[RenderableType]:
     """Codes in groups side by side, read downwards; long lists without their middle unless all are wanted."""
-    n_codes = len(element.entries) if isinstance(element, Codebook) else 1 << element.bits
+    n_codes = 1 + max({*range(1 << element.bits)} - element.unused_codes)
     codes = list(range(n_codes))
     if n_codes > ELIDED_ABOVE and not show_all:
         end = min(n_codes, element.max_code + 3) if element.inf_code is not None else element.max_code + 1
         end += int(element.has_nan and element.inf_code is None and element.nan_code == end)
-        codes = [*range(SHOWN), *range(end - SHOWN, end)]
+        codes = [*range(SHOWN), *range(max(end - SHOWN, SHOWN), max(end, 2 * SHOWN))]
     cells = [_code_cells(element, code) for code in codes]
     widths = [max(len(row[column]) for row in cells) + 2 for column in range(3)]
     groups = max(1, min(CODES_WIDTH // (sum(widths) + 2), -(-len(codes) // 4)))
@@ -131,16 +131,5 @@ def _code_table(element: Element, *, show_all: bool) -> Iterator[RenderableType]
 def _code_cells(element: Element, code: int) -> tuple[str, str, str]:
     """Hexadecimal code, its bits by field, and its value."""
     digits = -(-element.bits // 4)
-    value = element.decode(code)
-    unused = isinstance(element, IntElement) and value * 2**element.fraction_bits < element.min_integer
-    return f"0x{code:0{digits}X}", _fields(element, code), "unused" if unused else number(value)
-
-
-def _fields(element: Element, code: int) -> str:
-    """The bits of a code, those of a float split into sign, exponent and mantissa."""
-    bits = f"{code:0{element.bits}b}"
-    if not isinstance(element, FloatElement):
-        return bits
-    cut = int(element.signed)
-    fields = (bits[:cut], bits[cut : cut + element.exponent_bits], bits[cut + element.exponent_bits :])
-    return " ".join(field for field in fields if field)
+    value = "unused" if code in element.unused_codes else number(element.decode(code))
+    return f"0x{code:0{digits}X}", " ".join(element.fields(code)), value

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import frexp, log2
 
-from lowbit.formats import Element, FloatElement
+from lowbit.formats import Element
 
 LINEAR_RATIO = 64
 """Up to this ratio of the largest to the smallest value the line is linear and shows both signs; else logarithmic."""
@@ -32,9 +32,11 @@ def grid_picture(element: Element, width: int = 72) -> Picture:
     """Draw the values of an element over `width` columns.
 
     One stroke marks one value; where values are denser than columns, the height of a bar shows how many share one.
-    Floats of a wide range are drawn over log2 of their positive values, everything else linearly with both signs.
+    Floats and tapered grids of a wide range are drawn over log2 of their positive values, everything else linearly
+    with both signs.
     """
-    if isinstance(element, FloatElement) and element.max > LINEAR_RATIO * element.min_positive:
+    uniform = element.regular is not None and element.regular.twos_complement
+    if element.is_mirrored and not uniform and element.max > LINEAR_RATIO * element.min_positive:
         return _logarithmic(element, width)
     values = element.values()
     low, high = values[0], values[-1]
@@ -48,10 +50,10 @@ def grid_picture(element: Element, width: int = 72) -> Picture:
     return Picture(line=_line(columns, width), labels=labels, caption="linear, all values")
 
 
-def _logarithmic(element: FloatElement, width: int) -> Picture:
-    first = 1 if element.zero else 0
-    stride = max(1, -(-element.max_code // MAX_DRAWN))
-    values = [element.decode(code) for code in range(first, element.max_code + 1, stride)]
+def _logarithmic(element: Element, width: int) -> Picture:
+    positive = [value for value in element.values() if value > 0]
+    stride = max(1, -(-len(positive) // MAX_DRAWN))
+    values = positive[::stride]
     low, high = log2(element.min_positive), log2(element.max)
 
     def column(value: float) -> int:

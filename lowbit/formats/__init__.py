@@ -1,13 +1,16 @@
 """Number formats as frozen data: elements, blocks, scales, rounding. Standard library only."""
 
 from lowbit.formats.block import BlockFormat as BlockFormat
+from lowbit.formats.codes import Element as Element
 from lowbit.formats.floats import FloatElement as FloatElement
 from lowbit.formats.floats import Specials as Specials
 from lowbit.formats.grids import Codebook as Codebook
-from lowbit.formats.grids import Element as Element
 from lowbit.formats.grids import IntElement as IntElement
+from lowbit.formats.hifloat import HiFloat8 as HiFloat8
 from lowbit.formats.json_form import format_from_json as format_from_json
 from lowbit.formats.json_form import format_to_json as format_to_json
+from lowbit.formats.logarithms import Logarithmic as Logarithmic
+from lowbit.formats.posits import Posit as Posit
 from lowbit.formats.options import Alternative as Alternative
 from lowbit.formats.registry import element as element
 from lowbit.formats.registry import format as format

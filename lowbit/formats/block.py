@@ -11,10 +11,11 @@ from typing import Any
 
 from lowbit.errors import ArgumentError
 from lowbit.formats.binary32 import binary32
-from lowbit.formats.block_checks import check_format
-from lowbit.formats.elements import element_text, number_text
+from lowbit.formats.block_checks import can_overflow, check_format
+from lowbit.formats.codes import Element
+from lowbit.formats.elements import element_text
 from lowbit.formats.floats import FloatElement
-from lowbit.formats.grids import Codebook, Element
+from lowbit.formats.grids import Codebook, number_text
 from lowbit.formats.options import OPTIONS, Alternative
 from lowbit.formats.rounding import (
     Arithmetic,
@@ -93,7 +94,7 @@ class BlockFormat:
     def _defaults(self) -> dict[str, Any]:
         """The contract's default of every option, given the fields that are not options."""
         power_of_two, two_level = self.is_power_of_two_scale, self.tensor_target is not None
-        wide_cast = self.scale is None and self.element.bits > 8 and self.element.has_infinity
+        wide_cast = self.scale is None and self.element.bits > 8 and can_overflow(self.element)
         torchao = self.arithmetic == Arithmetic.TORCHAO
         chooses = bool(self.alternatives) or self.scale_rule == ScaleRule.MSE
         eden = self.correction == Correction.EDEN and self.block is not None
@@ -182,8 +183,8 @@ class BlockFormat:
         """
         shared = self.block.elements if self.block is not None else None
         if self.scale is None or shared is None:
-            return float(self.element.storage_bits)
-        return self.element.storage_bits + self.word_bits / shared
+            return float(self.element.bits)
+        return self.element.bits + self.word_bits / shared
 
     def options(self) -> dict[str, Any]:
         """The options that differ from the contract's defaults, by name."""

@@ -4,10 +4,10 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from lowbit.errors import FormatError
-from lowbit.formats.codes import MAX_ENUMERATED_BITS
-from lowbit.formats.elements import number_text
+from lowbit.formats.codes import MAX_ENUMERATED_BITS, Element
+from lowbit.formats.elements import SCALES
 from lowbit.formats.floats import FloatElement
-from lowbit.formats.grids import IntElement
+from lowbit.formats.grids import IntElement, number_text
 from lowbit.formats.rounding import (
     Arithmetic,
     Correction,
@@ -52,14 +52,24 @@ def check_format(fmt: "BlockFormat") -> None:
     _check_correction(fmt)
 
 
+def can_overflow(element: Element) -> bool:
+    """Whether numbers beyond the largest value can become infinity, as a wide cast's do by default."""
+    return element.has_infinity and element.regular is not None and element.signed
+
+
 def _check_element(fmt: "BlockFormat") -> None:
     element = fmt.element
-    if isinstance(element, FloatElement) and (not element.signed or element.bits > MAX_ENUMERATED_BITS):
-        raise FormatError(f"element {element.name}: only signed floats of up to 19 bits are elements; it is a scale")
+    lacks_zero = isinstance(element, FloatElement) and not element.zero
+    if element in SCALES or lacks_zero or element.bits > MAX_ENUMERATED_BITS:
+        raise FormatError(f"element {element.name}: it is a scale; elements have a zero and at most 19 bits")
     if fmt.overflow is Overflow.INF_NAN and not element.has_nan:
         raise FormatError(f"overflow=inf_nan needs an element with NaN or infinity; {element.name} has none")
-    if fmt.overflow is Overflow.INF_NAN and isinstance(element, FloatElement) and element.mantissa_bits == 0:
-        raise FormatError(f"overflow=inf_nan needs mantissa bits, {element.name} has none; use overflow=saturate")
+    if fmt.overflow is Overflow.INF_NAN and (element.regular is None or not element.signed):
+        raise FormatError(
+            f"overflow=inf_nan needs a signed float with mantissa bits, {element.name} is none; use overflow=saturate"
+        )
+    if fmt.scale is not None and element.max_fraction == 0:
+        raise FormatError(f"element {element.name} has no positive value for a block's maximum: use it as a plain cast")
 
 
 def _check_sparsity(fmt: "BlockFormat") -> None:

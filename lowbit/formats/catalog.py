@@ -10,6 +10,8 @@ _NVFP4 = "NVIDIA TransformerEngine NVFP4 (arXiv 2509.25149)"
 _UE5M3 = "UE5M3 FP4 block scaling (arXiv 2609.02846)"
 _INT = "INT v.s. FP (arXiv 2510.25602)"
 _FP8 = "TransformerEngine FP8 current scaling; DeepSeek-V3 (arXiv 2412.19437) for 1x128 and 128x128"
+_MSFP = "MSFP (Darvish Rouhani et al., NeurIPS 2020), read as exponent floor(log2 amax), ties to even"
+_POSIT = "Standard for Posit Arithmetic (2022); rounded by value (contract §5), not by bit string"
 _CAST = "plain cast"
 
 _TABLE = (
@@ -37,6 +39,11 @@ _TABLE = (
     ("int4_g32", "int4/k32/f32", "symmetric group-wise integer quantization"),
     ("int4_g128", "int4/k128/f32", "symmetric group-wise integer quantization"),
     ("nf4", "nf4/k64/f32", "QLoRA (arXiv 2305.14314) §3, block 64, without double quantization"),
+    ("msfp12", "e1m2/k16/e8m0", _MSFP),
+    ("msfp16", "e1m6/k16/e8m0", _MSFP),
+    ("hif8", "hif8", "Ascend HiFloat8 (arXiv 2409.16626); ties to even here, away from zero in its forward pass"),
+    ("posit8", "posit8es2", _POSIT),
+    ("posit16", "posit16es2", _POSIT),
     ("bf16", "bf16", _CAST),
     ("fp16", "fp16", _CAST),
     ("tf32", "tf32", _CAST),

@@ -1,15 +1,23 @@
 """The named elements (contract §1) and the text form of any element.
 
-Text form: a name of the table, or `[u]eXmY[bBIAS][finite|fn|ieee|fnuz|p3109][nz]`, `[u]intN[fF][asym]`,
-`{v0,v1,...}` for a codebook.
+Text form: a name of the table, or what one of the parsers reads:
+`[u]eXmY[bBIAS][finite|fn|ieee|fnuz|p3109][nz]`, `[u]intN[fF][asym]`, `binaryKpP{s|u}{e|f}`, `positNesE`, `logNfF`,
+`{v0,v1,...}` or `{v0:c0,v1:c1,...}` for a codebook.
 """
 
+import re
+from collections.abc import Callable
+from difflib import get_close_matches
 from dataclasses import replace
 from fractions import Fraction
 
-from lowbit.formats.binary32 import binary32
-from lowbit.formats.floats import FloatElement, Specials
-from lowbit.formats.grids import Codebook, Element, IntElement
+from lowbit.errors import FormatError
+from lowbit.formats.codes import Element
+from lowbit.formats.floats import FloatElement, Specials, parse_float, parse_p3109
+from lowbit.formats.grids import Codebook, parse_codebook, parse_int
+from lowbit.formats.hifloat import HiFloat8
+from lowbit.formats.logarithms import parse_logarithmic
+from lowbit.formats.posits import parse_posit
 
 OCP = "OCP Microscaling Formats (MX) v1.0 §5.3"
 OFP8 = "OCP 8-bit Floating Point (OFP8) v1.0 §5"
@@ -84,40 +92,76 @@ SCALES = (
     _float("f32", 8, 23, 127, Specials.IEEE, "IEEE 754-2019 binary32, as a scale"),
 )
 
+_E2M1 = tuple(Fraction(sign * magnitude, 2) for magnitude in (0, 1, 2, 3, 4, 6, 8, 12) for sign in (1, -1))
+
+
+def _razer(special: Fraction) -> Codebook:
+    """E2M1 with a special value in the place of -0, code 8."""
+    code_of = {value: code for value, code in zip(_E2M1, (c for m in range(8) for c in (m, 8 + m)), strict=True)}
+    code_of[Fraction(0)] = 0
+    code_of[special] = 8
+    entries = tuple(sorted(code_of))
+    name = f"razer_{'m' if special < 0 else 'p'}{float(abs(special)):g}"
+    source = f"RaZeR (arXiv 2501.04052): E2M1 whose -0 stands for {float(special):+g}"
+    return Codebook(name=name, entries=entries, codes=tuple(code_of[value] for value in entries), source=source)
+
+
+def _half_shift(bits: int) -> Codebook:
+    """Integers n of two's complement that stand for n + 1/2."""
+    half = 1 << (bits - 1)
+    return Codebook(
+        name=f"halfint{bits}",
+        entries=tuple(Fraction(2 * n + 1, 2) for n in range(-half, half)),
+        codes=tuple(n & (2 * half - 1) for n in range(-half, half)),
+        source="AQT's half-shift integers (arXiv 2105.03536): n + 1/2, no zero; of 1 bit ±1/2",
+    )
+
+
 CODEBOOKS = (
     Codebook(
         name="nf4",
         entries=tuple(Fraction(float(value)) for value in _NF4.split()),
         source="QLoRA (arXiv 2305.14314) appendix E: quantiles of a normal distribution",
     ),
+    *(_razer(sign * Fraction(magnitude, 2)) for magnitude in (5, 10, 16) for sign in (1, -1)),
+    *(_half_shift(bits) for bits in range(1, 9)),
 )
 
-NAMED: dict[str, Element] = {element.name: element for element in (*FLOATS, *SCALES, *CODEBOOKS)}
+TAPERED = (HiFloat8(name="hif8", source="Ascend HiFloat8 (arXiv 2409.16626)"),)
+
+NAMED: dict[str, Element] = {element.name: element for element in (*FLOATS, *SCALES, *CODEBOOKS, *TAPERED)}
 """Elements that have a name of their own; integers and other floats are written by their fields."""
+
+PARSERS: tuple[Callable[[str], Element | None], ...] = (
+    parse_float,
+    parse_int,
+    parse_p3109,
+    parse_posit,
+    parse_logarithmic,
+    parse_codebook,
+)
+"""One for each way to describe an element; each gives None for text that is not its own."""
 
 _NAME_OF: dict[Element, str] = {element: name for name, element in NAMED.items()}
 
 
 def element_text(element: Element) -> str:
     """The text that `lowbit.element` reads back as an equal element."""
-    if element in _NAME_OF:
-        return _NAME_OF[element]
-    match element:
-        case FloatElement():
-            sign = "" if element.signed else "u"
-            fields = f"e{element.exponent_bits}m{element.mantissa_bits}b{element.bias}"
-            return f"{sign}{fields}{element.specials.value}{'' if element.zero else 'nz'}"
-        case IntElement():
-            sign = "" if element.signed else "u"
-            fraction = f"f{element.fraction_bits}" if element.fraction_bits else ""
-            return f"{sign}int{element.bits}{fraction}{'asym' if element.asymmetric else ''}"
-        case Codebook():
-            return "{" + ",".join(number_text(entry) for entry in element.entries) + "}"
+    return _NAME_OF.get(element) or element.text()
 
 
-def number_text(value: Fraction) -> str:
-    """Shortest decimal text that reads back as this binary32 value."""
-    number = float(value)
-    if number == int(number):
-        return str(int(number))
-    return next(text for digits in (7, 8, 9) if binary32(float(text := f"{number:.{digits}g}")) == number)
+def parse_element(text: str, *, as_scale: bool = False) -> Element:
+    """The element that `text` names or describes; `as_scale` reads eXmY as the unsigned scale ueXmY with a NaN.
+
+    Raises FormatError for text that no parser knows, and for descriptions of nothing.
+    """
+    if as_scale and re.fullmatch(r"e\dm[1-9]\d?.*", text):
+        text = "u" + text
+    if text in NAMED:
+        return NAMED[text]
+    for parse in PARSERS:
+        if (found := parse(text)) is not None:
+            return found
+    close = get_close_matches(text, NAMED, n=3)
+    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    raise FormatError(f"{text!r} is no element: use a name, eXmY, intNfF, positNesE, logNfF or {{v0,v1,...}}{hint}")

@@ -4,14 +4,15 @@ Standard library only. A value of a format is always exact: Python floats hold e
 bits inside the range of binary64, which covers each format that can be described here.
 """
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from functools import cached_property
 from math import inf, nan
 
 from lowbit.errors import FormatError
-from lowbit.formats.codes import check_code, exact_code, finite_values
+from lowbit.formats.codes import Element, RegularGrid
 
 
 class Specials(StrEnum):
@@ -21,11 +22,11 @@ class Specials(StrEnum):
     NAN = "fn"  #: the all-ones magnitude is NaN, no infinity (OCP "fn", unsigned scales)
     IEEE = "ieee"  #: the whole top exponent: infinity with mantissa 0, NaN otherwise
     UZ = "fnuz"  #: the code of -0 is NaN, no infinity, no -0
-    P3109 = "p3109"  #: the code of -0 is NaN, the all-ones magnitude is infinity
+    P3109 = "p3109"  #: signed: the code of -0 is NaN, all ones infinity; unsigned: all ones NaN, infinity below it
 
 
 @dataclass(frozen=True, kw_only=True)
-class FloatElement:
+class FloatElement(Element):
     """Sign, exponent and mantissa fields, a bias, and which codes are special.
 
     Invariants: `mantissa_bits` excludes the hidden bit; exponent code 0 is subnormal, unless `zero` is False (e8m0,
@@ -34,14 +35,12 @@ class FloatElement:
     Source of the layout: OCP 8-bit Floating Point (OFP8) v1.0 §5, OCP Microscaling (MX) v1.0 §5.3.
     """
 
-    name: str = field(compare=False)
     exponent_bits: int
     mantissa_bits: int
     bias: int
-    signed: bool = True
+    signed: bool = True  # pyright: ignore[reportIncompatibleMethodOverride]  # a property of other kinds
     specials: Specials = Specials.FINITE
     zero: bool = True
-    source: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "specials", Specials(self.specials))
@@ -52,8 +51,8 @@ class FloatElement:
             )
         if not -1 <= self.bias <= 160:
             raise FormatError(f"{self.name}: bias {self.bias} is outside -1..160")
-        if not self.signed and self.specials in (Specials.UZ, Specials.P3109):
-            raise FormatError(f"{self.name}: {self.specials.value} needs a sign bit; use fn, ieee or finite")
+        if not self.signed and self.specials is Specials.UZ:
+            raise FormatError(f"{self.name}: fnuz needs a sign bit; use fn, p3109, ieee or finite")
         if not self.zero and self.signed:
             raise FormatError(f"{self.name}: only unsigned formats can lack a zero")
         if self.max_code < 1:
@@ -83,8 +82,10 @@ class FloatElement:
         match self.specials:
             case Specials.FINITE | Specials.UZ:
                 return top
-            case Specials.NAN | Specials.P3109:
+            case Specials.NAN:
                 return top - 1
+            case Specials.P3109:
+                return top - (1 if self.signed else 2)
             case Specials.IEEE:
                 return top - (1 << self.mantissa_bits)
 
@@ -99,17 +100,14 @@ class FloatElement:
         match self.specials:
             case Specials.FINITE:
                 return None
-            case Specials.UZ | Specials.P3109:
+            case Specials.UZ | Specials.P3109 if self.signed:
                 return 1 << self.magnitude_bits
-            case Specials.IEEE if self.signed and self.mantissa_bits:
+            case Specials.IEEE if not self.mantissa_bits:
+                return None  # the only code of the top exponent is infinity
+            case Specials.IEEE if self.signed:
                 return self.max_code + 1 + (1 << (self.mantissa_bits - 1))
             case _:
                 return (1 << self.magnitude_bits) - 1
-
-    @property
-    def has_nan(self) -> bool:
-        """Whether some code is NaN."""
-        return self.specials is not Specials.FINITE
 
     @property
     def has_infinity(self) -> bool:
@@ -120,6 +118,11 @@ class FloatElement:
     def has_negative_zero(self) -> bool:
         """Whether -0 has a code of its own."""
         return self.signed and self.specials not in (Specials.UZ, Specials.P3109)
+
+    @property
+    def regular(self) -> RegularGrid | None:
+        """Exponent arithmetic rounds to this grid, but a float without mantissa bits breaks ties by its exponent."""
+        return RegularGrid(self.mantissa_bits, self.min_exponent) if self.mantissa_bits else None
 
     @property
     def min_exponent(self) -> int:
@@ -146,6 +149,16 @@ class FloatElement:
         """Smallest positive value."""
         return float(self._magnitude(1 if self.zero else 0))
 
+    @cached_property
+    def min(self) -> float:
+        """Smallest value: the most negative one, else zero (or the smallest positive one without a zero)."""
+        return -self.max if self.signed else 0.0 if self.zero else self.min_positive
+
+    @cached_property
+    def min_code(self) -> int:
+        """Code of the smallest value."""
+        return self._mirror(self.max_code) if self.signed else 0
+
     @property
     def min_normal(self) -> float:
         """Smallest positive normal value."""
@@ -153,7 +166,7 @@ class FloatElement:
 
     def decode(self, code: int) -> float:
         """The value of `code`; FormatError if the code is wider than the format."""
-        check_code(self, code)
+        self.check_code(code)
         magnitude = code & ((1 << self.magnitude_bits) - 1)
         negative = code != magnitude
         if magnitude == 0 and negative and not self.has_negative_zero:
@@ -164,17 +177,17 @@ class FloatElement:
             value = float(self._magnitude(magnitude))
         return -value if negative else value
 
-    def values(self) -> tuple[float, ...]:
-        """All distinct finite values, ascending. FormatError for more than 19 bits."""
-        return finite_values(self)
+    def text(self) -> str:
+        """`[u]eXmYbBIAS` and what is special about the codes."""
+        sign = "" if self.signed else "u"
+        fields = f"e{self.exponent_bits}m{self.mantissa_bits}b{self.bias}"
+        return f"{sign}{fields}{self.specials.value}{'' if self.zero else 'nz'}"
 
-    def encode(self, value: float | Fraction) -> int:
-        """The code of a value that the format holds exactly (NaN, infinities and -0.0 where it has them).
-
-        A value off the grid raises FormatError with its two neighbours: rounding belongs to `lowbit.quantize` and
-        `lowbit.reference.round`.
-        """
-        return exact_code(self, value)
+    def fields(self, code: int) -> tuple[str, ...]:
+        """Sign, exponent and mantissa bits."""
+        bits, cut = f"{code:0{self.bits}b}", int(self.signed)
+        parts = (bits[:cut], bits[cut : cut + self.exponent_bits], bits[cut + self.exponent_bits :])
+        return tuple(part for part in parts if part)
 
     def _magnitude(self, code: int) -> Fraction:
         """Value of a finite magnitude code."""
@@ -184,3 +197,56 @@ class FloatElement:
             return Fraction(mantissa) * Fraction(2) ** (self.min_exponent - self.mantissa_bits)
         significand = (1 << self.mantissa_bits) + mantissa
         return Fraction(significand) * Fraction(2) ** (exponent - self.bias - self.mantissa_bits)
+
+
+_TEXT = re.compile(r"(u?)e(\d)m(\d\d?)(?:b(-?\d+))?(finite|fn|ieee|fnuz|p3109)?(nz)?")
+_P3109 = re.compile(r"binary(\d\d?)p(\d\d?)([su])([ef])")
+
+
+def parse_float(text: str) -> FloatElement | None:
+    """`[u]eXmY[bBIAS][finite|fn|ieee|fnuz|p3109][nz]`, or None for other text.
+
+    Without a bias it is 2^(X-1) - 1, at least 1. Up to 8 bits every code is a number, as in OCP's small floats, wider
+    ones reserve the top exponent as IEEE does; unsigned ones have a NaN.
+    """
+    match = _TEXT.fullmatch(text)
+    if match is None:
+        return None
+    exponent_bits, mantissa_bits = int(match[2]), int(match[3])
+    default = Specials.NAN if match[1] else Specials.FINITE if exponent_bits + mantissa_bits < 8 else Specials.IEEE
+    return FloatElement(
+        name=text,
+        exponent_bits=exponent_bits,
+        mantissa_bits=mantissa_bits,
+        bias=int(match[4]) if match[4] is not None else max(1, (1 << max(exponent_bits - 1, 0)) - 1),
+        signed=not match[1],
+        specials=Specials(match[5]) if match[5] is not None else default,
+        zero=not match[6],
+        source="described by its fields",
+    )
+
+
+def parse_p3109(text: str) -> FloatElement | None:
+    """`binaryKpP{s|u}{e|f}`: width, precision with the hidden bit, signed or unsigned, extended or finite; or None.
+
+    Bias 2^(K-P-1), unsigned 2^(K-P); one NaN, no -0; extended ones have infinities. Raises FormatError for widths
+    outside 3..15, precisions that leave no exponent, and exponents that binary32 does not have.
+    Source: IEEE P3109 interim report (version 3.x).
+    """
+    match = _P3109.fullmatch(text)
+    if match is None:
+        return None
+    width, precision, signed, extended = int(match[1]), int(match[2]), match[3] == "s", match[4] == "e"
+    exponent_bits = width - precision + int(not signed)
+    if not 3 <= width <= 15 or precision < 1 or exponent_bits < 1:
+        raise FormatError(f"{text}: allowed are widths 3..15 and precisions 1..{width - int(signed)} (K - 1 if signed)")
+    finite = Specials.UZ if signed else Specials.NAN
+    return FloatElement(
+        name=text,
+        exponent_bits=exponent_bits,
+        mantissa_bits=precision - 1,
+        bias=1 << (exponent_bits - 1),
+        signed=signed,
+        specials=Specials.P3109 if extended else finite,
+        source=f"IEEE P3109 interim report, {text.capitalize()}",
+    )

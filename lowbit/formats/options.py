@@ -11,8 +11,9 @@ from typing import Any, cast
 
 from lowbit.errors import ArgumentError
 from lowbit.formats.binary32 import FLT_MAX, binary32
-from lowbit.formats.elements import element_text, number_text
-from lowbit.formats.grids import Element
+from lowbit.formats.codes import Element
+from lowbit.formats.elements import element_text
+from lowbit.formats.grids import number_text
 from lowbit.formats.rounding import (
     Arithmetic,
     Correction,

@@ -7,9 +7,9 @@ from functools import lru_cache
 from lowbit.errors import FormatError
 from lowbit.formats.block import BlockFormat
 from lowbit.formats.catalog import CATALOG
-from lowbit.formats.elements import NAMED
-from lowbit.formats.grids import Element
-from lowbit.formats.text import parse_element, parse_format
+from lowbit.formats.codes import Element
+from lowbit.formats.elements import NAMED, parse_element
+from lowbit.formats.text import parse_format
 
 _REGISTRY: dict[str, BlockFormat] = {fmt.name: fmt for fmt in CATALOG}
 
@@ -48,7 +48,7 @@ def _parsed(text: str) -> BlockFormat:
 
 
 def element(text: str | Element) -> Element:
-    """The element that a name (e2m1, int8f6, nf4) or description (e3m3b5ieee, {-1,0,1}) stands for.
+    """The element that a name (e2m1, int8f6, nf4) or description (e3m3b5ieee, posit8es1, {-1,0,1}) stands for.
 
     An element is returned as it is. Raises FormatError.
     """

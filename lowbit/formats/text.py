@@ -1,4 +1,4 @@
-"""From text to formats: `ELEMENT[/BLOCK/SCALE[:RULE]][/ts[448]][/option=value ...]`, and elements alone.
+"""From text to formats: `ELEMENT[/BLOCK/SCALE[:RULE]][/ts[448]][/option=value ...]`.
 
 A plain cast is the element alone, or `ELEMENT/cast` where the element's name is also a block format's.
 
@@ -6,56 +6,21 @@ Errors say which part of the text could not be read and what may stand there.
 """
 
 import re
-from difflib import get_close_matches
 from fractions import Fraction
 from typing import Any
 
 from lowbit.errors import FormatError
-from lowbit.formats.binary32 import binary32
 from lowbit.formats.block import BlockFormat
-from lowbit.formats.elements import NAMED, SCALES
-from lowbit.formats.floats import FloatElement, Specials
-from lowbit.formats.grids import Codebook, Element, IntElement
+from lowbit.formats.elements import SCALES, parse_element
+from lowbit.formats.floats import FloatElement
 from lowbit.formats.options import OPTIONS, Alternative
 from lowbit.formats.shape import BlockShape
 
 DEFAULT_TENSOR_TARGET = Fraction(448)
 """S of `/ts` without a number: the largest UE4M3 scale, as NVFP4 has it (contract §4)."""
 
-_FLOAT = re.compile(r"(u?)e(\d)m(\d\d?)(?:b(-?\d+))?(finite|fn|ieee|fnuz|p3109)?(nz)?")
-_INT = re.compile(r"(u?)int(\d\d?)(?:f(\d\d?))?(asym)?")
 _BLOCK = re.compile(r"k(\d+)(?:x(\d+))?")
 _TENSOR = re.compile(r"ts(\d+(?:\.\d+)?)?")
-
-
-def parse_element(text: str, *, as_scale: bool = False) -> Element:
-    """The element that `text` names or describes.
-
-    An unnamed eXmY has bias 2^(X-1) - 1 (at least 1); up to 8 bits every code is a number, as in OCP's small floats,
-    wider ones reserve the top exponent as IEEE does. `as_scale` reads eXmY as the unsigned scale ueXmY with a NaN.
-    Raises FormatError.
-    """
-    if as_scale and re.fullmatch(r"e\dm[1-9]\d?.*", text):
-        text = "u" + text
-    if text in NAMED:
-        return NAMED[text]
-    if text.startswith("{"):
-        return _parse_codebook(text)
-    if match := _FLOAT.fullmatch(text):
-        return _parse_float(text, *match.groups())
-    if match := _INT.fullmatch(text):
-        unsigned, bits, fraction, asymmetric = match.groups()
-        return IntElement(
-            name=text,
-            bits=int(bits),
-            fraction_bits=int(fraction or 0),
-            signed=not unsigned,
-            asymmetric=bool(asymmetric),
-            source="two's complement fixed point",
-        )
-    close = get_close_matches(text, NAMED, n=3)
-    hint = f"; did you mean {' or '.join(close)}?" if close else ""
-    raise FormatError(f"{text!r} is no element: use a name, eXmY, intNfF or {{v0,v1,...}}{hint}")
 
 
 def parse_format(text: str) -> BlockFormat:
@@ -102,39 +67,3 @@ def _parse_alternatives(text: str) -> tuple[Alternative, ...]:
         element, _, target = entry.partition("@")
         alternatives.append(Alternative(parse_element(element), Fraction(target) if target else None))
     return tuple(alternatives)
-
-
-def _parse_float(
-    text: str,
-    unsigned: str,
-    exponent: str,
-    mantissa: str,
-    bias: str | None,
-    suffix: str | None,
-    no_zero: str | None,
-) -> FloatElement:
-    exponent_bits, mantissa_bits = int(exponent), int(mantissa)
-    if suffix is not None:
-        specials = Specials(suffix)
-    elif unsigned:
-        specials = Specials.NAN
-    else:
-        specials = Specials.FINITE if 1 + exponent_bits + mantissa_bits <= 8 else Specials.IEEE
-    return FloatElement(
-        name=text,
-        exponent_bits=exponent_bits,
-        mantissa_bits=mantissa_bits,
-        bias=int(bias) if bias is not None else max(1, (1 << max(exponent_bits - 1, 0)) - 1),
-        signed=not unsigned,
-        specials=specials,
-        zero=not no_zero,
-        source="described by its fields",
-    )
-
-
-def _parse_codebook(text: str) -> Codebook:
-    try:
-        entries = tuple(Fraction(binary32(float(value))) for value in text.strip("{}").split(","))
-    except (ValueError, OverflowError):
-        raise FormatError(f"{text!r}: a codebook is {{v0,v1,...}} with ascending finite decimal numbers") from None
-    return Codebook(name=text, entries=entries, source="described by its values")

@@ -1,7 +1,7 @@
 """The values of an element as sorted lists, by plain enumeration of its codes.
 
-Floats and integers have two sides, magnitudes ascending from zero; a codebook has one list of signed values, because
-its two sides need not mirror each other (contract §5: "signed neighbours for codebooks").
+Most elements have two sides, magnitudes ascending from zero; a codebook has one list of signed values, because its two
+sides need not mirror each other (contract §5: "signed neighbours for codebooks").
 """
 
 from bisect import bisect_left
@@ -12,7 +12,7 @@ from functools import lru_cache
 from math import copysign, isfinite
 
 from lowbit.errors import FormatError
-from lowbit.formats import Codebook, Element, FloatElement, IntElement
+from lowbit.formats import Element, FloatElement
 from lowbit.formats.codes import MAX_ENUMERATED_BITS
 
 
@@ -26,7 +26,8 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """An element with its sides. Invariants: no value appears twice on a side; codes of neighbours differ in parity.
+    """An element with its sides. Invariants: no value appears twice on a side; codes of neighbours differ in parity (except in a
+    codebook with codes of its own).
 
     `negative` is None for a codebook (everything is in `positive`) and empty for an unsigned element.
     """
@@ -51,19 +52,16 @@ class Grid:
 @lru_cache(maxsize=256)
 def grid_of(element: Element) -> Grid:
     """The grid of an element of up to 19 bits (FormatError for wider ones)."""
-    if isinstance(element, Codebook):
-        values = tuple(float(entry) for entry in element.entries)
-        return Grid(element, Side(values, tuple(range(len(values)))), None)
     if element.bits > MAX_ENUMERATED_BITS:
         raise FormatError(f"{element.name} has 2^{element.bits} codes; the oracle lists elements of up to 19 bits")
-    decoded = [(element.decode(code), code) for code in range(1 << element.bits)]
-    used = [(value, code) for value, code in decoded if isfinite(value)]
-    if isinstance(element, IntElement):  # a symmetric integer leaves its most negative code unused
-        used = [(value, code) for value, code in used if abs(value) <= element.max or element.asymmetric]
+    codes = [code for code in range(1 << element.bits) if code not in element.unused_codes]
+    used = [(value, code) for code in codes if isfinite(value := element.decode(code))]
+    if not element.is_mirrored:
+        return Grid(element, _side(used), None)
     negative = [(-value, code) for value, code in used if copysign(1.0, value) < 0]
     positive = [(value, code) for value, code in used if copysign(1.0, value) > 0]
     if element.signed and not element.has_negative_zero:
-        negative.append((0.0, 0))  # small negative numbers become +0 there
+        negative.append((0.0, next(code for value, code in positive if value == 0)))  # small negative numbers become +0 there
     return Grid(element, _side(positive), _side(negative))
 
 

@@ -7,12 +7,12 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from format_cases import CASTS, REGISTERED, SMALL_ELEMENTS, small_float_elements
-from oracle_arrays import DTYPES, assert_same, bit_patterns, narrow, widen
+from format_cases import CASTS, REGISTERED, SMALL_ELEMENTS, irregular_casts, small_float_elements
+from oracle_arrays import DTYPES, assert_same, bit_patterns, narrow, oracle, widen
 
 import lowbit as lb
 from lowbit import reference
-from lowbit.formats import BlockFormat, Codebook, Element, FloatElement, IntElement, Overflow
+from lowbit.formats import BlockFormat, Element, FloatElement, Overflow
 from lowbit.formats import element as find_element
 from lowbit.formats import format as find_format
 from lowbit.formats.elements import element_text
@@ -56,7 +56,7 @@ def steps(name: str | BlockFormat) -> tuple[np.ndarray, np.ndarray]:
     fmt = find_format(name)
     e, values = fmt.element, list(fmt.element.values())
     ends = [(value, value) for value in values]
-    if isinstance(e, FloatElement):  # one more step on either side: saturates, or overflows to infinity or NaN
+    if isinstance(e, FloatElement) and e.signed:  # one more step on either side: saturates, or overflows
         beyond = float(e.max_fraction) + 2.0 ** (e.max_exponent - e.mantissa_bits)
         if beyond < 2.0**128:
             over = reference.round(2 * e.max if 2 * e.max < 2.0**128 else beyond, e, overflow=str(fmt.overflow))
@@ -133,6 +133,34 @@ def test_all_sixteen_bit_inputs_of_a_wide_cast(name: str) -> None:
         x = all_sixteen_bit_numbers(dtype, finite=False)
         expected = np.array(reference.qdq(widen(x).tolist(), name), np.float64).astype(np.float32)
         assert_same(lb.qdq(x, name), narrow(expected, x.dtype), x, name)
+
+
+def check_in_blocks(name: str, scale: str, x: np.ndarray) -> None:
+    """Values and codes of bfloat16 numbers in blocks of an irregular element, against the oracle."""
+    fmt = find_format(f"{element_text(find_format(name).element)}/k16/{scale}")
+    expected, q = oracle(x, fmt), lb.quantize(x, fmt)
+    assert_same(lb.qdq(x, fmt), expected.in_dtype(x.dtype), x, str(fmt))
+    assert_same(q.dequantize(), expected.in_dtype(x.dtype), x, f"dequantize {fmt}")
+    assert np.array_equal(q.codes, expected.codes)
+
+
+IN_BLOCKS = [name for name in irregular_casts() if find_format(name).element.max > 0]
+
+
+@pytest.mark.parametrize("scale", ["e8m0", "f32"])
+@pytest.mark.parametrize("name", IN_BLOCKS)
+def test_a_sample_of_sixteen_bit_inputs_in_blocks(name: str, scale: str, rng: np.random.Generator) -> None:
+    """Blocks of neighbouring numbers (one scale, dense) and of any (mostly zeros beside one large number)."""
+    x = np.sort(all_sixteen_bit_numbers("bfloat16", finite=True))[int(rng.integers(0, 16)) :: 16]
+    check_in_blocks(name, scale, x[:: max(1, x.size // 800)])
+    check_in_blocks(name, scale, rng.permutation(x)[:400])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", ["e8m0", "f32"])
+@pytest.mark.parametrize("name", IN_BLOCKS)
+def test_all_sixteen_bit_inputs_in_blocks(name: str, scale: str) -> None:
+    check_in_blocks(name, scale, np.sort(all_sixteen_bit_numbers("bfloat16", finite=True)))
 
 
 @pytest.mark.parametrize("name", ML_DTYPES)
@@ -235,10 +263,7 @@ def test_every_code_of_a_cast_round_trips(name: str) -> None:
     with np.errstate(over="ignore"):
         values = np.array([e.decode(int(code)) for code in codes], np.float64).astype(np.float32)
     keep = np.isfinite(values) | (np.isinf(values) & (fmt.overflow is Overflow.INF_NAN))
-    if isinstance(e, IntElement) and e.signed and not e.asymmetric:
-        keep[codes == 1 << (e.bits - 1)] = False
-    if isinstance(e, Codebook):
-        keep[codes >= len(e.entries)] = False
+    keep[np.isin(codes, list(e.unused_codes))] = False
     q = lb.quantize(values[keep], name)
     assert np.array_equal(q.codes, codes[keep])
     assert np.array_equal(bit_patterns(q.dequantize()), bit_patterns(values[keep]))

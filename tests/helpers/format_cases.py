@@ -2,7 +2,7 @@
 
 from lowbit import formats
 from lowbit.formats import BlockFormat, Element
-from lowbit.formats.elements import CODEBOOKS, FLOATS
+from lowbit.formats.elements import CODEBOOKS, FLOATS, TAPERED
 
 REGISTERED = tuple(formats.list_formats())
 
@@ -37,6 +37,22 @@ UNREGISTERED = (
     "uint8f4/k16/e8m0",
     "{-1,-0.5,0,0.25,1}/k32/f32",
     "{-3,-1,1,2}/k16/ue4m3/ts",
+    # tapered, logarithmic and hardware encodings
+    "posit8es1/k32/e8m0",
+    "posit8es0/k16/ue4m3/ts",
+    "posit6es2/k32/f32",
+    "log8f3/k32/e8m0:rceil",
+    "log6f2/k16/f32",
+    "hif8/k32/e8m0",
+    "hif8/row/f32",
+    "binary6p3sf/k32/e8m0:even",
+    "binary8p5ue/k32/f32",
+    "binary4p2uf/k16/ue4m3",
+    "razer_p5/k16/ue4m3/ts",
+    "razer_m8/k16/e8m0:rceil",
+    "halfint4/k32/f32",
+    "halfint1/k16/ue5m3",
+    "{-2:3,0:0,1:5,2.5:2}/k16/ue5m3",
     # scales
     "e2m1/k16/ue5m3:ceil",
     "e2m1/k16/ue4m3:ceil/ts",
@@ -111,6 +127,30 @@ CASTS = (
     "int5f2",
     "uint4",
     "{-4,-1,0,0.125,3}",
+    "hif8",
+    "posit8es0",
+    "posit8es1",
+    "posit8es2",
+    "posit8es4",
+    "posit5es1",
+    "posit2es0",
+    "log8f3",
+    "log8f0",
+    "log7f5",
+    "binary3p1se",
+    "binary5p2sf",
+    "binary8p1se",
+    "binary8p4ue",
+    "binary8p8uf",
+    "binary6p3se/overflow=inf_nan",
+    "binary12p5ue",
+    "binary15p8se",
+    "razer_m2.5",
+    "razer_p8",
+    "halfint8",
+    "halfint1",
+    "int1asym",
+    "{-2:3,0:0,1:5,2.5:2}",
 )
 """Plain casts to an element: no blocks, no scales."""
 
@@ -119,9 +159,13 @@ ALL_FORMATS = (*REGISTERED, *UNREGISTERED)
 SMALL_ELEMENTS = (
     *(element for element in FLOATS if element.bits <= 8),
     *CODEBOOKS,
+    *TAPERED,
     *(formats.element(name) for name in ("int2", "int3", "int4", "int4f2", "int5asym", "int6f4", "int8", "int8f6")),
     *(formats.element(name) for name in ("int8asym", "uint1", "uint4", "uint8f4", "e1m1", "e2m4", "e4m2", "e6m1b31fn")),
+    *(formats.element(name) for name in ("posit8es1", "posit7es0", "posit8es3", "posit3es2", "log8f3", "log5f2")),
+    *(formats.element(name) for name in ("binary3p2sf", "binary6p3se", "binary7p1se", "binary5p3uf", "binary7p2ue")),
     formats.element("{-1,-0.25,0,0.5,2}"),
+    formats.element("{-3:6,-1:1,0:0,0.5:2,4:7}"),
 )
 """Elements whose every value and every midpoint is cheap to visit."""
 
@@ -131,6 +175,11 @@ def small_float_elements() -> list[Element]:
     return [
         formats.element(f"e{exponent}m{bits - 1 - exponent}") for bits in range(3, 9) for exponent in range(1, bits)
     ]
+
+
+def irregular_casts() -> list[str]:
+    """Casts of up to 8 bits to a grid that is a table."""
+    return [name for name in CASTS if (e := formats.format(name).element).regular is None and e.bits <= 8]
 
 
 def block_formats(names: tuple[str, ...] = ALL_FORMATS) -> list[BlockFormat]:

@@ -4,8 +4,8 @@ A plan is one record of `PLAN`. Its second half belongs to the tensor at hand (t
 is filled per call by `with_tensor_level`; formats without that level use the cached plan as it is.
 
 Regular grids (floats with mantissa bits, integers) are numbers: an integer grid is a float grid with a single binade.
-Irregular grids (codebooks, posits, floats without mantissa, ...) are a table of sorted values and their codes. Limits: grids of more
-than 2^19 codes, vector codebooks and entropy coding are not described by a plan.
+All others (codebooks, tapered and logarithmic grids, floats without mantissa) are a table of sorted values and their
+codes. Limits: grids of more than 2^19 codes, vector codebooks and entropy coding are not described by a plan.
 """
 
 from dataclasses import dataclass

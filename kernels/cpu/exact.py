@@ -139,7 +139,7 @@ def exact_round(p, values, codes, scaled):
     negative = math.copysign(1.0, scaled) < 0
     if p.table:
         return _round_to_table(p, values, codes, scaled, negative)
-    if math.isinf(scaled) and p.scale_family == NO_SCALE:
+    if math.isinf(scaled) and p.scale_family == NO_SCALE and (p.min < 0.0 or not negative):
         magnitude, code = p.infinity, p.infinity_code
     else:
         limit = abs(p.min) if negative else p.max

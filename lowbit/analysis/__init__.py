@@ -1,5 +1,6 @@
 """What a format does to real numbers: error metrics and block statistics of tensors of any size."""
 
+from lowbit.analysis.codebooks import learn_codebook
 from lowbit.analysis.measure import measure
 from lowbit.analysis.metrics import (
     bias,
@@ -20,6 +21,7 @@ __all__ = [
     "bias",
     "cosine",
     "crest_factor",
+    "learn_codebook",
     "magnitude_bias",
     "measure",
     "qsnr_db",

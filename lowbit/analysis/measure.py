@@ -119,7 +119,7 @@ def stored_bits(shape: tuple[int, ...], fmt: BlockFormat) -> float:
     elements = prod(shape)
     if not elements:
         return 0.0
-    bits = float(elements * fmt.element.storage_bits)
+    bits = float(elements * fmt.element.bits)
     if fmt.scale is not None and fmt.block is not None:
         sides = (shape[-1],) if fmt.block.is_row else shape if fmt.block.is_tensor else _grains(fmt)
         lengths = shape[len(shape) - len(sides) :]

@@ -51,9 +51,10 @@ def grid_picture(element: Element, width: int = 72) -> Picture:
 
 
 def _logarithmic(element: Element, width: int) -> Picture:
-    positive = [value for value in element.values() if value > 0]
-    stride = max(1, -(-len(positive) // MAX_DRAWN))
-    values = positive[::stride]
+    regular = element.regular is not None
+    codes = range(1, element.max_code + 1) if regular else [code for value, code in element.grid if value > 0]
+    stride = max(1, -(-len(codes) // MAX_DRAWN))
+    values = [element.decode(code) for code in codes[::stride]]
     low, high = log2(element.min_positive), log2(element.max)
 
     def column(value: float) -> int:

@@ -92,13 +92,11 @@ SCALES = (
     _float("f32", 8, 23, 127, Specials.IEEE, "IEEE 754-2019 binary32, as a scale"),
 )
 
-_E2M1 = tuple(Fraction(sign * magnitude, 2) for magnitude in (0, 1, 2, 3, 4, 6, 8, 12) for sign in (1, -1))
-
 
 def _razer(special: Fraction) -> Codebook:
     """E2M1 with a special value in the place of -0, code 8."""
-    code_of = {value: code for value, code in zip(_E2M1, (c for m in range(8) for c in (m, 8 + m)), strict=True)}
-    code_of[Fraction(0)] = 0
+    e2m1 = FLOATS[0]
+    code_of = {Fraction(e2m1.decode(code)): code for code in range(16) if code != 8}
     code_of[special] = 8
     entries = tuple(sorted(code_of))
     name = f"razer_{'m' if special < 0 else 'p'}{float(abs(special)):g}"

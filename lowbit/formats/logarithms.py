@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 from math import isqrt, nan
 
 from lowbit.errors import FormatError
@@ -65,7 +65,7 @@ class Logarithmic(Element):
         return f"log{self.bits}f{self.fraction_bits}"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _significand(residue: int, fraction_bits: int) -> int:
     """2^(residue / 2^fraction_bits) · 2^23, rounded to nearest: the product of the roots that the bits select.
 

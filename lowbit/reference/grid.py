@@ -26,8 +26,8 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """An element with its sides. Invariants: no value appears twice on a side; codes of neighbours differ in parity (except in a
-    codebook with codes of its own).
+    """An element with its sides. Invariants: no value appears twice on a side; codes of neighbours differ in parity,
+    except in a codebook with codes of its own.
 
     `negative` is None for a codebook (everything is in `positive`) and empty for an unsigned element.
     """
@@ -61,7 +61,9 @@ def grid_of(element: Element) -> Grid:
     negative = [(-value, code) for value, code in used if copysign(1.0, value) < 0]
     positive = [(value, code) for value, code in used if copysign(1.0, value) > 0]
     if element.signed and not element.has_negative_zero:
-        negative.append((0.0, next(code for value, code in positive if value == 0)))  # small negative numbers become +0 there
+        negative.append(
+            (0.0, next(code for value, code in positive if value == 0))
+        )  # small negative numbers become +0 there
     return Grid(element, _side(positive), _side(negative))
 
 

@@ -158,7 +158,9 @@ def _nan_code(element: Element) -> int:
 
 
 def _overflow_code(element: Element, *, negative: bool) -> int:
-    """The code of ±Inf, or of NaN where there is no Inf."""
+    """The code of ±Inf, or of NaN where there is no Inf; only a float's grid says where overflow begins."""
+    if element.has_nan and not isinstance(element, FloatElement):
+        raise FormatError(f"overflow='inf_nan' is defined for floats, {element.name} is none; use 'saturate'")
     if isinstance(element, FloatElement) and element.inf_code is not None:
         if negative and element.signed:
             return element.inf_code | (1 << element.magnitude_bits)

@@ -7,8 +7,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from format_cases import CASTS, REGISTERED, SMALL_ELEMENTS, irregular_casts, small_float_elements
-from oracle_arrays import DTYPES, assert_same, bit_patterns, narrow, oracle, widen
+from format_cases import CASTS, REGISTERED, SMALL_ELEMENTS, small_float_elements
+from oracle_arrays import all_sixteen_bit_numbers, assert_same, bit_patterns, narrow, widen
 
 import lowbit as lb
 from lowbit import reference
@@ -38,13 +38,6 @@ ML_DTYPES = {
     "fp16": np.float16,
 }
 """Casts that ml_dtypes (or numpy) has: formats without infinity or NaN saturate, the others overflow."""
-
-
-@cache
-def all_sixteen_bit_numbers(dtype: str, *, finite: bool) -> np.ndarray:
-    """All 65,536 numbers of bfloat16 or float16, or the finite ones."""
-    numbers = np.arange(65536, dtype=np.uint16).view(DTYPES[dtype])
-    return numbers[np.isfinite(widen(numbers))] if finite else numbers
 
 
 @cache
@@ -133,34 +126,6 @@ def test_all_sixteen_bit_inputs_of_a_wide_cast(name: str) -> None:
         x = all_sixteen_bit_numbers(dtype, finite=False)
         expected = np.array(reference.qdq(widen(x).tolist(), name), np.float64).astype(np.float32)
         assert_same(lb.qdq(x, name), narrow(expected, x.dtype), x, name)
-
-
-def check_in_blocks(name: str, scale: str, x: np.ndarray) -> None:
-    """Values and codes of bfloat16 numbers in blocks of an irregular element, against the oracle."""
-    fmt = find_format(f"{element_text(find_format(name).element)}/k16/{scale}")
-    expected, q = oracle(x, fmt), lb.quantize(x, fmt)
-    assert_same(lb.qdq(x, fmt), expected.in_dtype(x.dtype), x, str(fmt))
-    assert_same(q.dequantize(), expected.in_dtype(x.dtype), x, f"dequantize {fmt}")
-    assert np.array_equal(q.codes, expected.codes)
-
-
-IN_BLOCKS = [name for name in irregular_casts() if find_format(name).element.max > 0]
-
-
-@pytest.mark.parametrize("scale", ["e8m0", "f32"])
-@pytest.mark.parametrize("name", IN_BLOCKS)
-def test_a_sample_of_sixteen_bit_inputs_in_blocks(name: str, scale: str, rng: np.random.Generator) -> None:
-    """Blocks of neighbouring numbers (one scale, dense) and of any (mostly zeros beside one large number)."""
-    x = np.sort(all_sixteen_bit_numbers("bfloat16", finite=True))[int(rng.integers(0, 16)) :: 16]
-    check_in_blocks(name, scale, x[:: max(1, x.size // 800)])
-    check_in_blocks(name, scale, rng.permutation(x)[:400])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("scale", ["e8m0", "f32"])
-@pytest.mark.parametrize("name", IN_BLOCKS)
-def test_all_sixteen_bit_inputs_in_blocks(name: str, scale: str) -> None:
-    check_in_blocks(name, scale, np.sort(all_sixteen_bit_numbers("bfloat16", finite=True)))
 
 
 @pytest.mark.parametrize("name", ML_DTYPES)

@@ -11,8 +11,8 @@ import pytest
 from format_cases import SMALL_ELEMENTS, small_float_elements
 
 from lowbit.errors import FormatError
-from lowbit.formats import Codebook, Element, FloatElement, IntElement, Specials, element
-from lowbit.formats.elements import CODEBOOKS, FLOATS, SCALES, element_text
+from lowbit.formats import Codebook, Element, FloatElement, IntElement, Logarithmic, Posit, Specials, element
+from lowbit.formats.elements import CODEBOOKS, FLOATS, SCALES, TAPERED, element_text
 
 # name, bits, bias, max, smallest positive, NaN codes, infinite codes (contract §1)
 CONTRACT = [
@@ -62,7 +62,8 @@ GFLOAT = {
     "binary8p4": gfloat_formats.format_info_p3109(8, 4),
     "binary8p5": gfloat_formats.format_info_p3109(8, 5),
 }
-ENUMERABLE = [e for e in (*FLOATS, *SCALES, *CODEBOOKS) if e.bits <= 8]
+NAMED = (*FLOATS, *SCALES, *CODEBOOKS, *TAPERED)
+ENUMERABLE = [e for e in NAMED if e.bits <= 8]
 
 
 def same(left: float, right: float) -> bool:
@@ -106,6 +107,7 @@ def test_unsigned_integers_and_odd_widths() -> None:
     assert element("uint4").values() == tuple(float(i) for i in range(16))
     assert element("uint1").values() == (0.0, 1.0)
     assert element("int2").values() == (-1.0, 0.0, 1.0)
+    assert element("int1asym").values() == (-1.0, 0.0) and element("int1asym").encode(-1) == 1
     assert element("int16").max == 32767.0
 
 
@@ -126,11 +128,13 @@ def test_every_code_decodes_and_encodes_back(e: Element) -> None:
         if isnan(value):
             assert e.has_nan
             continue
+        if isinstance(e, Codebook) and code in e.unused_codes:
+            assert value == 0
+            continue
         again = e.encode(value)
         assert same(e.decode(again), value)
         known = seen.setdefault(value.hex(), code)
-        assert again == known
-        assert again == code or isinstance(e, Codebook)
+        assert again == known == code
     assert all(low < high for low, high in zip(e.values()[:-1], e.values()[1:], strict=True))
     if e.has_nan:
         assert e.encode(float("nan")) in range(1 << e.bits) and isnan(e.decode(e.nan_code or 0))
@@ -191,7 +195,7 @@ def test_values_off_the_grid_are_refused_with_their_neighbours(e: Element) -> No
             e.decode(code)
 
 
-@pytest.mark.parametrize("e", [*FLOATS, *SCALES, *CODEBOOKS], ids=element_text)
+@pytest.mark.parametrize("e", NAMED, ids=element_text)
 def test_sources_and_text(e: Element) -> None:
     assert e.source and element(e.name) == e and element(element_text(e)) == e and element(e) is e
 
@@ -215,6 +219,18 @@ def test_sources_and_text(e: Element) -> None:
         lambda: Codebook(name="x", entries=(Fraction(-1), Fraction(0))),
         lambda: Codebook(name="x", entries=(Fraction(0), Fraction(1, 3))),
         lambda: Codebook(name="x", entries=(Fraction(0), Fraction(2) ** 200)),
+        lambda: Codebook(name="x", entries=(Fraction(0), Fraction(1)), codes=(1,)),
+        lambda: Codebook(name="x", entries=(Fraction(0), Fraction(1)), codes=(1, 1)),
+        lambda: Codebook(name="x", entries=(Fraction(0), Fraction(1)), codes=(-1, 1)),
+        lambda: Codebook(name="x", entries=(Fraction(0), Fraction(1)), codes=(0, 256)),
+        lambda: Posit(name="x", bits=1, exponent_bits=0),
+        lambda: Posit(name="x", bits=17, exponent_bits=1),
+        lambda: Posit(name="x", bits=8, exponent_bits=5),
+        lambda: Posit(name="x", bits=16, exponent_bits=4),
+        lambda: Logarithmic(name="x", bits=2, fraction_bits=0),
+        lambda: Logarithmic(name="x", bits=17, fraction_bits=9),
+        lambda: Logarithmic(name="x", bits=8, fraction_bits=7),
+        lambda: Logarithmic(name="x", bits=9, fraction_bits=0),
     ],
 )
 def test_descriptions_of_nothing_are_refused_by_name(make: object) -> None:
@@ -222,7 +238,39 @@ def test_descriptions_of_nothing_are_refused_by_name(make: object) -> None:
         make()  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("text", ["e2m", "int", "e2m1b", "float8", "", "{1,0}", "{a}", "{0,inf}", "int4f", "x" * 50])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "e2m",
+        "int",
+        "e2m1b",
+        "float8",
+        "",
+        "{1,0}",
+        "{a}",
+        "{0,inf}",
+        "int4f",
+        "x" * 50,
+        "{0:1,1}",
+        "{0:a,1:b}",
+        "{0:0.5,1:1}",
+        "int1",
+        "posit8",
+        "posit1es0",
+        "posit16es4",
+        "log8",
+        "log9f0",
+        "binary8p3s",
+        "binary2p1se",
+        "binary16p8se",
+        "binary8p8se",
+        "binary8p9ue",
+        "binary8p0se",
+        "binary12p2se",
+        "razer",
+        "halfint9",
+    ],
+)
 def test_unreadable_elements(text: str) -> None:
     with pytest.raises(FormatError):
         element(text)

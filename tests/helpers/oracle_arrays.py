@@ -1,6 +1,7 @@
 """The oracle's answers as numpy arrays, and comparison by bits."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import ml_dtypes
@@ -45,6 +46,13 @@ def widen(x: np.ndarray) -> np.ndarray:
         return x
     with np.errstate(invalid="ignore"):  # signaling NaN
         return x.astype(np.float32)
+
+
+@cache
+def all_sixteen_bit_numbers(dtype: str, *, finite: bool) -> np.ndarray:
+    """All 65,536 numbers of bfloat16 or float16, or the finite ones."""
+    numbers = np.arange(65536, dtype=np.uint16).view(DTYPES[dtype])
+    return numbers[np.isfinite(widen(numbers))] if finite else numbers
 
 
 def narrow(values: np.ndarray, dtype: np.dtype) -> np.ndarray:

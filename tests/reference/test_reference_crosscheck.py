@@ -91,3 +91,17 @@ def test_every_code_decodes_as_in_gfloat(name: str) -> None:
         got, wanted = e.decode(code), gfloat.decode_float(info, code).fval
         assert got == wanted or (isnan(got) and isnan(wanted)), code
         assert isnan(wanted) or copysign(1.0, got) == copysign(1.0, wanted), code
+
+
+@pytest.mark.parametrize(
+    "name", ["binary3p2se", "binary5p2sf", "binary8p1se", "binary8p5sf", "binary8p3se", "binary10p4se"]
+)
+def test_p3109_rounds_as_in_gfloat(name: str) -> None:
+    """Saturating, ties to the even code; gfloat keeps an infinity apart only where it does not saturate."""
+    e = element(name)
+    assert isinstance(e, FloatElement)
+    domain = gfloat.types.Domain.Extended if name.endswith("e") else gfloat.types.Domain.Finite
+    info = gfloat.formats.format_info_p3109(e.bits, e.mantissa_bits + 1, domain=domain)
+    for number in numbers_for(e).tolist():
+        got, wanted = reference.round(number, e), gfloat.round_float(info, number, sat=True)
+        assert got == wanted or (isnan(got) and isnan(wanted)), number

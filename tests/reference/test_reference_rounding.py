@@ -174,6 +174,8 @@ def test_refusals() -> None:
         round(nan, element("e2m1"))
     with pytest.raises(FormatError, match="neither Inf nor NaN"):
         round(1.0, element("int8"), overflow="inf_nan")
+    with pytest.raises(FormatError, match="posit8es1"):
+        round(1e9, element("posit8es1"), overflow="inf_nan")
     with pytest.raises(ArgumentError, match="nearest_even"):
         round(1.0, element("e2m1"), "nearest")
     with pytest.raises(ArgumentError, match="random bits"):

@@ -56,8 +56,8 @@ def _element_facts(fmt: BlockFormat) -> Iterator[tuple[str, str]]:
     yield "element", f"{element.name}, {element.bits} bits{origin}"
     yield "largest", number(element.max)
     yield "smallest", number(element.min_positive) + _normal_text(element)
-    if (ratio := element.max / element.min_positive) > 0:
-        yield "dynamic range", f"{20 * log10(ratio):.1f} dB, {log2(ratio):.2f} binades (largest over smallest)"
+    ratio = element.max / element.min_positive
+    yield "dynamic range", f"{20 * log10(ratio):.1f} dB, {log2(ratio):.2f} binades (largest over smallest)"
     present = {"NaN": element.has_nan, "infinity": element.has_infinity, "-0": element.has_negative_zero}
     yield "special codes", ", ".join(name for name, has in present.items() if has) or "none"
     yield "overflow", "saturates" if fmt.overflow is Overflow.SATURATE else "gives infinity, or NaN without one"

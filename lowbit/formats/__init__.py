@@ -10,8 +10,8 @@ from lowbit.formats.hifloat import HiFloat8 as HiFloat8
 from lowbit.formats.json_form import format_from_json as format_from_json
 from lowbit.formats.json_form import format_to_json as format_to_json
 from lowbit.formats.logarithms import Logarithmic as Logarithmic
-from lowbit.formats.posits import Posit as Posit
 from lowbit.formats.options import Alternative as Alternative
+from lowbit.formats.posits import Posit as Posit
 from lowbit.formats.registry import element as element
 from lowbit.formats.registry import format as format
 from lowbit.formats.registry import list_formats as list_formats

@@ -68,8 +68,6 @@ def _check_element(fmt: "BlockFormat") -> None:
         raise FormatError(
             f"overflow=inf_nan needs a signed float with mantissa bits, {element.name} is none; use overflow=saturate"
         )
-    if fmt.scale is not None and element.max_fraction == 0:
-        raise FormatError(f"element {element.name} has no positive value for a block's maximum: use it as a plain cast")
 
 
 def _check_sparsity(fmt: "BlockFormat") -> None:

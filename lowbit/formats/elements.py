@@ -7,8 +7,8 @@ Text form: a name of the table, or what one of the parsers reads:
 
 import re
 from collections.abc import Callable
-from difflib import get_close_matches
 from dataclasses import replace
+from difflib import get_close_matches
 from fractions import Fraction
 
 from lowbit.errors import FormatError

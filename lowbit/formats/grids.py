@@ -19,7 +19,7 @@ class IntElement(Element):
 
     `asymmetric` also uses the code -2^(bits-1); without it the grid is symmetric, as OCP MX v1.0 §5.3.4 allows for
     INT8 and published integer recipes want. There is no -0, infinity or NaN. The asymmetric integer of one bit is
-    {-1, 0}: without a positive value it has no scale and serves plain casts only.
+    {-1, 0}, and its 1 is the magnitude that a block maximum is scaled to.
     Raises FormatError for widths outside 2..16 (1..16 unsigned or asymmetric) or fraction bits outside 0..32.
     """
 
@@ -70,7 +70,7 @@ class IntElement(Element):
     @cached_property
     def max_fraction(self) -> Fraction:
         """Largest value, exact: what a block maximum is scaled to (an asymmetric grid has a larger magnitude)."""
-        return Fraction(self.max_integer, 1 << self.fraction_bits)
+        return Fraction(self.max_integer or 1, 1 << self.fraction_bits)
 
     @cached_property
     def min(self) -> float:
@@ -80,7 +80,7 @@ class IntElement(Element):
     @cached_property
     def max_exponent(self) -> int:
         """floor(log2(max)), Emax of contract §3."""
-        return self.max_integer.bit_length() - 1 - self.fraction_bits
+        return (self.max_integer or 1).bit_length() - 1 - self.fraction_bits
 
     @cached_property
     def min_positive(self) -> float:

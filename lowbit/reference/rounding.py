@@ -63,7 +63,7 @@ def round_to_code(y: float | Fraction, grid: Grid, mode: Mode, overflow: Overflo
     if isinf(y):
         if overflow is Overflow.INF_NAN:
             return _overflow_code(grid.element, negative=negative)
-        y = copysign(2 * max(grid.element.max, -grid.element.min), y)  # beyond every neighbour: saturates below
+        y = copysign(2 * grid.element.max, y)  # beyond every neighbour: saturates below
     side, position = (grid.positive, y) if grid.is_signed_list else (_side(grid, negative), abs(y))
     if not side.values:  # a negative number, an unsigned element
         below = overflow is Overflow.INF_NAN and y != 0

@@ -245,7 +245,7 @@ def test_overflow_to_infinity_needs_a_signed_float(text: str) -> None:
     assert str(formats.format(f"{text}/k32/f32").overflow) == "saturate"
 
 
-@pytest.mark.parametrize("text", ["ue4m3", "e8m0", "ue5m3_ieee", "f32", "ue3m0nz", "int1asym/k32/f32"])
-def test_scales_and_elements_without_a_positive_value_are_no_elements_of_blocks(text: str) -> None:
-    with pytest.raises(FormatError, match=r"scale|positive"):
+@pytest.mark.parametrize("text", ["ue4m3", "e8m0", "ue5m3_ieee", "f32", "ue3m0nz"])
+def test_scales_are_no_elements(text: str) -> None:
+    with pytest.raises(FormatError, match="scale"):
         formats.format(text)

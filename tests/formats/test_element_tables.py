@@ -108,6 +108,7 @@ def test_unsigned_integers_and_odd_widths() -> None:
     assert element("uint1").values() == (0.0, 1.0)
     assert element("int2").values() == (-1.0, 0.0, 1.0)
     assert element("int1asym").values() == (-1.0, 0.0) and element("int1asym").encode(-1) == 1
+    assert (element("int1asym").max, element("int1f2asym").max) == (1.0, 0.25)
     assert element("int16").max == 32767.0
 
 

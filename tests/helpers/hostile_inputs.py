@@ -85,12 +85,12 @@ def _block(fmt: BlockFormat, rng: np.random.Generator, exponents: tuple[int, int
     if kind == 0:
         return np.where(rng.random(count) < 0.5, 0.0, -0.0)
     scale = _scale(fmt, rng, exponents)
-    amax = _nudge(rng, np.array([_largest(fmt) * scale * rng.choice(_ratios(fmt))]))[0]
+    amax = _nudge(rng, np.array([fmt.element.max * scale * rng.choice(_ratios(fmt))]))[0]
     if kind == 1:
         block = np.zeros(count)
         block[rng.integers(0, count)] = amax * rng.choice((-1, 1))
         return block
-    values = np.array(fmt.element.values()) if fmt.element.bits <= 8 else rng.standard_normal(512) * _largest(fmt)
+    values = np.array(fmt.element.values()) if fmt.element.bits <= 8 else rng.standard_normal(512) * fmt.element.max
     points = np.concatenate([values, (values[1:] + values[:-1]) / 2]) * scale
     block = _nudge(rng, rng.choice(points, count) * rng.choice((-1.0, 1.0), count))
     special = rng.random(count) < 0.08
@@ -101,14 +101,9 @@ def _block(fmt: BlockFormat, rng: np.random.Generator, exponents: tuple[int, int
     return block
 
 
-def _largest(fmt: BlockFormat) -> float:
-    """M, or the largest magnitude of an element that has no positive value."""
-    return fmt.element.max or -fmt.element.min
-
-
 def _ratios(fmt: BlockFormat) -> list[float]:
     """amax over M·scale: the grid's top, the next power of two, the boundary to the next scale."""
-    power = 2.0**fmt.element.max_exponent / _largest(fmt)
+    power = 2.0**fmt.element.max_exponent / fmt.element.max
     step = 0.0 if fmt.scale is None else 2.0 ** -(fmt.scale.mantissa_bits + 1)
     return [1.0, 1.0, power, 2 * power, 1.5 * power, 1.75 * power, 1 + step, 1 - step / 2, 1.1]
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         list_formats,
         register,
     )
-    from lowbit.ops.front import dequantize, get_num_threads, qdq, quantize, set_num_threads
+    from lowbit.ops.front import dequantize, get_num_threads, qdq, quantize, random_bits, set_num_threads
     from lowbit.ops.qtensor import QTensor
     from lowbit.recipes import Recipe, list_recipes, recipe
 
@@ -79,6 +79,7 @@ __all__ = [
     "nn",
     "qdq",
     "quantize",
+    "random_bits",
     "recipe",
     "recipes",
     "reference",
@@ -122,6 +123,7 @@ _HOME = {
     "list_recipes": "lowbit.recipes",
     "qdq": "lowbit.ops.front",
     "quantize": "lowbit.ops.front",
+    "random_bits": "lowbit.ops.front",
     "recipe": "lowbit.recipes",
     "register": "lowbit.formats",
     "set_num_threads": "lowbit.ops.front",

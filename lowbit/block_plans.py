@@ -13,8 +13,9 @@ from lowbit.errors import UnsupportedError
 from lowbit.formats.binary32 import binary32, quotient
 from lowbit.formats.block import BlockFormat
 from lowbit.formats.options import Alternative
-from lowbit.formats.rounding import Arithmetic, Peak, ScaleRule, Select, Statistic, ZeroPoint
+from lowbit.formats.rounding import Arithmetic, Peak, Rounding, ScaleRule, Select, Statistic, Stochastic, ZeroPoint
 from lowbit.lowering import fill_level, frozen, plan_for
+from lowbit.rounding_rules import TABLE
 from lowbit.second_level import tensor_level
 
 NO_RMS, RMS_FLOOR, RMS_CEIL, RMS_NEAREST, RMS_FLOAT = range(5)
@@ -55,54 +56,68 @@ class BlockwisePlan:
     """`plans`: a PLAN record for each candidate, then one for the grid of peaks or zero points if there is one.
 
     `block`: one BLOCK record. `factors`: for each candidate what multiplies the common base (four over six).
-    `values`, `codes`: tables of irregular grids, one row a plan, of which the first `sizes` entries count.
+    `tables`: those of irregular grids, one row a plan, of which the first `sizes` entries count. `nearest` and
+    `nearest_tables` are the same to nearest even, by which candidates are compared whatever rounding is asked for.
     """
 
     plans: np.ndarray
+    nearest: np.ndarray
     block: np.ndarray
     factors: np.ndarray
-    values: np.ndarray
-    codes: np.ndarray
+    tables: np.ndarray
+    nearest_tables: np.ndarray
     sizes: np.ndarray
 
 
-def blockwise_plan(fmt: BlockFormat, amax: float | None, scale: float | None) -> BlockwisePlan:
+def blockwise_plan(
+    fmt: BlockFormat, mode: Rounding | Stochastic, amax: float | None, scale: float | None
+) -> BlockwisePlan:
     """The plan of a blockwise format, its second level filled for a tensor of this amax or static tensor scale."""
-    plan = _without_level(fmt)
+    plan = _without_level(fmt, mode)
     if fmt.tensor_target is None:
         return plan
     assert fmt.target_max is not None
     target, largest = float(fmt.tensor_target), float(fmt.target_max)
     tensor_scale, encode = tensor_level(target, largest, amax, scale)
-    plans, block = plan.plans.copy(), plan.block.copy()
-    fill_level(plans, tensor_scale, encode)
-    plans["target"], plans["encode_over_max"] = target, binary32(encode * binary32(1 / largest))
+    plans, nearest, block = plan.plans.copy(), plan.nearest.copy(), plan.block.copy()
+    for records in (plans, nearest):
+        fill_level(records, tensor_scale, encode)
+        records["target"], records["encode_over_max"] = target, binary32(encode * binary32(1 / largest))
     block["encode"], block["level_product"] = encode, binary32(target * largest)
     block["level_amax"] = binary32(binary32(tensor_scale * target) * largest) if amax is None else binary32(amax)
-    return replace(plan, plans=frozen(plans), block=frozen(block))
+    return replace(plan, plans=frozen(plans), nearest=frozen(nearest), block=frozen(block))
 
 
 @lru_cache(maxsize=256)
-def _without_level(fmt: BlockFormat) -> BlockwisePlan:
-    candidates = [plan_for(single) for single in _single_formats(fmt)]
+def _without_level(fmt: BlockFormat, mode: Rounding | Stochastic) -> BlockwisePlan:
+    plans, tables, sizes = _plans_of(fmt, mode)
+    nearest, nearest_tables, _ = _plans_of(fmt, Rounding.NEAREST_EVEN)
+    return BlockwisePlan(
+        plans=plans,
+        nearest=nearest,
+        block=frozen(_block_record(fmt, len(sizes))),
+        factors=frozen(np.array([_factor(fmt, candidate) for candidate in fmt.candidates] * len(sizes), np.float64)),
+        tables=tables,
+        nearest_tables=nearest_tables,
+        sizes=sizes,
+    )
+
+
+def _plans_of(fmt: BlockFormat, mode: Rounding | Stochastic) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(records, tables, sizes of the tables) of the candidates."""
+    candidates = [plan_for(single, mode) for single in _single_formats(fmt)]
     plans = [candidate.record for candidate in candidates]
     if fmt.scale_rule is ScaleRule.MSE:  # the larger exponent first: it wins ties
         larger = plans[0].copy()
         larger["target_exponent"] -= 1
         plans, candidates = [larger, *plans], candidates * 2
     side_grid = _side_grid(fmt, plans[0])
-    width = max(len(candidate.values) for candidate in candidates)
-    values, codes = np.zeros((len(plans), width)), np.zeros((len(plans), width), np.uint32)
+    tables = np.zeros((len(plans), max(len(candidate.table) for candidate in candidates)), TABLE)
     for row, candidate in enumerate(candidates):
-        values[row, : len(candidate.values)], codes[row, : len(candidate.values)] = candidate.values, candidate.codes
-    return BlockwisePlan(
-        plans=frozen(np.concatenate(plans if side_grid is None else [*plans, side_grid])),
-        block=frozen(_block_record(fmt, len(plans))),
-        factors=frozen(np.array([_factor(fmt, candidate) for candidate in fmt.candidates] * (len(plans)), np.float64)),
-        values=frozen(values),
-        codes=frozen(codes),
-        sizes=frozen(np.array([len(candidate.values) for candidate in candidates], np.int64)),
-    )
+        tables[row, : len(candidate.table)] = candidate.table
+    sizes = np.array([len(candidate.table) for candidate in candidates], np.int64)
+    records = np.concatenate(plans if side_grid is None else [*plans, side_grid])
+    return frozen(records), frozen(tables), frozen(sizes)
 
 
 def _single_formats(fmt: BlockFormat) -> list[BlockFormat]:
@@ -165,4 +180,5 @@ def _side_grid(fmt: BlockFormat, own: np.ndarray) -> np.ndarray | None:
     else:
         return None
     record["overflow"], record["min"], record["bits"] = record["max"], -record["max"], bits + 3
+    record["clamp"] = record["max"]
     return record

@@ -4,14 +4,14 @@ A plan is one record of `PLAN`. Its second half belongs to the tensor at hand (t
 is filled per call by `with_tensor_level`; formats without that level use the cached plan as it is.
 
 Regular grids (floats with mantissa bits, integers) are numbers: an integer grid is a float grid with a single binade.
-All others (codebooks, tapered and logarithmic grids, floats without mantissa) are a table of sorted values and their
-codes. Limits: grids of more than 2^19 codes, vector codebooks and entropy coding are not described by a plan.
+All others (codebooks, tapered and logarithmic grids, floats without mantissa) are a table (`rounding_rules`). Limits:
+grids of more than 2^19 codes, vector codebooks and entropy coding are not described by a plan.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
-from math import ceil, frexp, inf, isqrt, nan
+from math import ceil, frexp, isqrt
 
 import numpy as np
 
@@ -19,7 +19,8 @@ from lowbit.formats.binary32 import FLT_MAX, INFINITY_BITS, float_to_bits, quoti
 from lowbit.formats.block import BlockFormat
 from lowbit.formats.codes import Element
 from lowbit.formats.floats import FloatElement, Specials
-from lowbit.formats.rounding import Arithmetic, Overflow, ScaleDomain, ScaleFloor, ScaleRule
+from lowbit.formats.rounding import Arithmetic, Overflow, Rounding, ScaleDomain, ScaleFloor, ScaleRule, Stochastic
+from lowbit.rounding_rules import FRACTIONS, TABLE, lower_rounding, overflow_entry, table_of, vector_rounds
 
 NO_SCALE, POWER_OF_TWO, FLOAT_SCALE, FLOAT32_SCALE = range(4)
 """Scale families."""
@@ -53,6 +54,11 @@ PLAN = np.dtype(
         ("max", np.float64),  # largest magnitude, where others clamp
         ("min", np.float64),  # most negative value: -max, -(max + step) for asymmetric integers, 0 if unsigned
         ("overflow", np.float64),  # what a magnitude beyond max becomes: max, inf or nan
+        ("clamp", np.float64),  # magnitudes are cut to this before they are rounded
+        # rounding of elements: see `rounding_rules`
+        ("draw_bits", np.int32),  # b; 0: nothing is drawn
+        *((fraction, np.float64) for fraction in FRACTIONS),
+        ("signed_list", np.int32),  # 1: neighbours are signed (codebooks), 0: they are magnitudes
         # element codes
         ("bits", np.int32),
         ("twos_complement", np.int32),
@@ -81,6 +87,7 @@ PLAN = np.dtype(
         ("vector", np.int32),
         ("amax_low", np.uint32),
         ("amax_high", np.uint32),
+        ("least_bits", np.uint32),  # segments with members below it, but not zero, are left to the exact path
         ("smallest_bits", np.uint32),  # of a subnormal: reads as zero where the processor flushes them
         # second level, binary32 values
         ("tensor_scale", np.float64),  # t
@@ -94,16 +101,16 @@ PLAN = np.dtype(
 
 @dataclass(frozen=True, slots=True)
 class KernelPlan:
-    """What kernels read: `record` is one PLAN entry, `values` and `codes` the table of an irregular grid (or empty)."""
+    """What kernels read: one PLAN entry, the TABLE of an irregular grid (or empty), and whether RNE is all."""
 
     record: np.ndarray
-    values: np.ndarray
-    codes: np.ndarray
+    table: np.ndarray
+    nearest_even: bool
 
 
 @lru_cache(maxsize=512)
-def plan_for(fmt: BlockFormat) -> KernelPlan:
-    """The plan of a format, without a second level. Cached: a format is lowered once in a process."""
+def plan_for(fmt: BlockFormat, mode: Rounding | Stochastic = Rounding.NEAREST_EVEN) -> KernelPlan:
+    """The plan of a format and a mode, without a second level. Cached: both are lowered once in a process."""
     record = np.zeros(1, dtype=PLAN)
     _lower_element(record, fmt)
     if fmt.scale is not None:
@@ -111,8 +118,11 @@ def plan_for(fmt: BlockFormat) -> KernelPlan:
     fill_level(record, 1.0, 1.0)
     _vector_bounds(record, fmt)
     record["smallest_bits"] = 1
-    values, codes = _table(fmt.element)
-    return KernelPlan(frozen(record), values, codes)
+    lower_rounding(record, fmt, mode)
+    if not vector_rounds(fmt, mode):
+        record["vector"] = SCALAR
+    table = np.zeros(0, TABLE) if fmt.element.regular is not None else table_of(fmt.element, mode)
+    return KernelPlan(frozen(record), frozen(table), mode is Rounding.NEAREST_EVEN)
 
 
 @lru_cache(maxsize=128)
@@ -148,7 +158,7 @@ def exact_only(plan: KernelPlan) -> KernelPlan:
     """The same plan without its vector path."""
     record = plan.record.copy()
     record["vector"] = SCALAR
-    return KernelPlan(frozen(record), plan.values, plan.codes)
+    return replace(plan, record=frozen(record))
 
 
 def fill_level(record: np.ndarray, tensor_scale: float, encode: float) -> None:
@@ -163,6 +173,7 @@ def _lower_element(record: np.ndarray, fmt: BlockFormat) -> None:
     record["bits"] = element.bits
     record["max"], record["min"] = element.max, element.min
     record["negative_zero"] = element.has_negative_zero
+    record["signed_list"] = not element.is_mirrored
     record["table"] = element.regular is None
     if (grid := element.regular) is not None:
         record["mantissa"], record["min_exponent"] = grid.mantissa, grid.min_exponent
@@ -171,7 +182,7 @@ def _lower_element(record: np.ndarray, fmt: BlockFormat) -> None:
     record["infinity"], record["infinity_code"] = element.max, element.max_code
     record["overflow"], record["overflow_code"] = element.max, element.max_code
     if fmt.overflow is Overflow.INF_NAN:
-        value, code = (inf, element.inf_code) if element.inf_code is not None else (nan, element.nan_code)
+        value, code = overflow_entry(element)
         record["infinity"], record["infinity_code"] = value, code
         record["overflow"], record["overflow_code"] = value, code
 
@@ -264,8 +275,3 @@ def _has_binary32_exponents(fmt: BlockFormat) -> bool:
         and element.mantissa_bits > 0
         and fmt.overflow is Overflow.INF_NAN
     )
-
-
-def _table(element: Element) -> tuple[np.ndarray, np.ndarray]:
-    pairs = () if element.regular is not None else element.grid
-    return np.array([value for value, _ in pairs], np.float64), np.array([code for _, code in pairs], np.uint32)

@@ -1,5 +1,6 @@
 """The second level of scales (contract §4): its numbers for a tensor, written into plans."""
 
+from dataclasses import replace
 from math import inf, isfinite, isnan
 
 from lowbit.errors import ArgumentError
@@ -24,7 +25,7 @@ def with_tensor_level(plan: KernelPlan, fmt: BlockFormat, amax: float | None, sc
     record["target"] = target
     if not 2.0**-60 <= tensor_scale <= 2.0**60:
         record["vector"] = SCALAR
-    return KernelPlan(frozen(record), plan.values, plan.codes)
+    return replace(plan, record=frozen(record))
 
 
 def tensor_level(target: float, largest: float, amax: float | None, scale: float | None) -> tuple[float, float]:

@@ -9,7 +9,7 @@ import numpy as np
 from lowbit.kernels.cpu.jit import kernel, stage
 from lowbit.kernels.cpu.memory import load, load_some, memory, reals, store_codes
 from lowbit.kernels.cpu.scalar import INFINITY_BITS
-from lowbit.kernels.cpu.vector import ABSOLUTE, LANES, larger, largest, splat_bits, where_below
+from lowbit.kernels.cpu.vector import ABSOLUTE, LANES, any_set, larger, largest, splat_bits, where_below
 
 
 @stage
@@ -85,6 +85,25 @@ def segment_amaxes(x, start, stride, rows, columns, width, given, n_given, band,
     for block in range(count, (count + LANES - 1) // LANES * LANES):
         amaxes[block] = np.uint32(0)
     return count
+
+
+@stage
+def has_tiny(p, draw, x, start, stride, rows, columns):
+    """Whether a segment has members below the plan's least magnitude that are not zero (never to nearest even)."""
+    if draw is None:
+        return False
+    if p.least_bits == np.uint32(0):
+        return False
+    # Less one, zero is the largest unsigned number.
+    mask, one, end = splat_bits(ABSOLUTE), splat_bits(np.uint32(1)), splat_bits(p.least_bits - np.uint32(1))
+    zero = splat_bits(np.uint32(0))
+    found = zero
+    for row in range(rows):
+        base = start + row * stride
+        for i in range(0, columns, LANES):
+            bits = load_some(x, base + i, min(LANES, columns - i)) & mask
+            found = found | where_below(bits - one, end, one, zero)
+    return any_set(found)
 
 
 @kernel

@@ -13,14 +13,16 @@ from lowbit.kernels.cpu.exact import exact_round, exact_scaled, scale_of_target
 from lowbit.kernels.cpu.jit import kernel, stage
 from lowbit.kernels.cpu.memory import advance, keep, load_one, memory, store_one
 from lowbit.kernels.cpu.packing import pack_run
+from lowbit.kernels.cpu.random import draw_one
 from lowbit.kernels.cpu.scalar import INFINITY_BITS, NAN_BITS, fl, round_bits, widen
 from lowbit.kernels.cpu.side_bits import doublings, side_of_block, value_range
 
 
 @kernel
 def blockwise_items(
-    x, out, packed, words, block, plans, factors, values, codes, sizes, grid_record, codes_wanted, first, last
-):
+    x, out, packed, words, block, plans, tables, nearest, nearest_tables, factors, sizes, grid_record, draw,
+    codes_wanted, first, last,
+):  # fmt: skip
     """Quantize the work items first..last: values into `out`, or codes into `packed` and block words into `words`.
 
     Arrays as for `qdq_items` and `quantize_items`; `block` to `sizes`: the format's BlockwisePlan.
@@ -41,8 +43,8 @@ def blockwise_items(
         for column in range(0, columns, width):
             at, extent = start + column, min(width, columns - column)
             word = _encode_block(
-                b, plans, factors, values, codes, sizes, source, at, grid.columns, rows, extent,
-                amaxes[column // width], row_errors, target, segment_codes, column, columns, codes_wanted,
+                b, plans, tables, nearest, nearest_tables, factors, sizes, source, at, grid.columns, rows, extent,
+                amaxes[column // width], row_errors, target, segment_codes, column, columns, draw, codes_wanted,
             )  # fmt: skip
             if codes_wanted:
                 words[band * blocks + start_column // grid.width + column // width] = word
@@ -57,8 +59,8 @@ def blockwise_items(
 
 @stage
 def _encode_block(
-    b, plans, factors, values, codes, sizes, x, start, stride, rows, width,
-    amax_bits, row_errors, out, segment_codes, column, columns, codes_wanted,
+    b, plans, tables, nearest, nearest_tables, factors, sizes, x, start, stride, rows, width,
+    amax_bits, row_errors, out, segment_codes, column, columns, draw, codes_wanted,
 ):  # fmt: skip
     """Choose the block's scale and side bits, round its elements, write values or codes; returns the block's word."""
     p = plans[0]
@@ -68,19 +70,20 @@ def _encode_block(
         scale, encode, code = scale_of_target(p, fl(fl(high - low) / p.target_max))
     else:
         best, scale, encode, code = choose_candidate(
-            b, plans, factors, values, codes, sizes, x, start, stride, rows, width, amax_bits, row_errors
+            b, nearest, nearest_tables, factors, sizes, x, start, stride, rows, width, amax_bits, row_errors
         )
     finite, side = scale == scale, np.uint64(0)
     if finite:
         side = side_of_block(b, p, best, x, start, stride, rows, width, amax_bits, scale, encode)
-    grid, grid_codes = values[best, : sizes[best]], codes[best, : sizes[best]]
+    table = tables[best, : sizes[best]]
     for row in range(rows):
         for i in range(width):
             at = start + row * stride + i
             element, element_code = 0.0, np.uint32(0)
             if finite:
                 y = exact_scaled(plans[best], widen(load_one(x, at)), encode)
-                element, element_code = _encode_element(b, plans, best, grid, grid_codes, y, row * width + i, side)
+                random = draw_one(draw, p.draw_bits, at)
+                element, element_code = _encode_element(b, plans, best, table, y, row * width + i, side, random)
             if codes_wanted:
                 segment_codes[row * columns + column + i] = element_code
             else:
@@ -89,20 +92,20 @@ def _encode_block(
 
 
 @stage
-def _encode_element(b, plans, best, values, codes, y, position, side):
+def _encode_element(b, plans, best, table, y, position, side, random):
     """(element, code) of a scaled number; the element holds what side bits add to the code's own value."""
     p = plans[best]
     if b.peak and side == np.uint64(position + 1):
-        element, _ = exact_round(plans[b.candidates], values, codes, y)
+        element, _ = exact_round(plans[b.candidates], table, y, random)
         steps = np.uint32((abs(element) / b.peak_low - 1.0) * b.peak_steps)
         sign = np.uint32(1) << np.uint32(p.bits - 1) if element < 0.0 else np.uint32(0)
         return element, steps | sign
     if b.zero_point:
-        rounded, _ = exact_round(plans[b.candidates], values, codes, y)
+        rounded, _ = exact_round(plans[b.candidates], table, y, random)
         shifted = min(max(rounded + np.float64(side), 0.0), p.max)
         return shifted - np.float64(side), np.uint32(shifted)
     if b.levels:
         doubled = 2.0 ** doublings(b, side, position, b.levels)
-        element, code = exact_round(p, values, codes, y / doubled)
+        element, code = exact_round(p, table, y / doubled, random)
         return element * doubled, code
-    return exact_round(p, values, codes, y)
+    return exact_round(p, table, y, random)

@@ -9,15 +9,18 @@ import math
 import numpy as np
 
 from lowbit.block_plans import NO_RMS, RMS_CEIL, RMS_FLOAT, RMS_FLOOR
-from lowbit.kernels.cpu.exact import exact_scale, exact_scaled, round_nearest, scale_of_target
+from lowbit.kernels.cpu.exact import exact_round, exact_scale, exact_scaled, scale_of_target
 from lowbit.kernels.cpu.jit import stage
 from lowbit.kernels.cpu.memory import load_one
 from lowbit.kernels.cpu.scalar import FLT_MAX, INFINITY_BITS, exponent_of, fl, round_bits, widen
 
 
 @stage
-def choose_candidate(b, plans, factors, values, codes, sizes, x, start, stride, rows, width, amax_bits, row_errors):
-    """(candidate, scale, encode, scale code) of a block: the first of those with the smallest error."""
+def choose_candidate(b, plans, tables, factors, sizes, x, start, stride, rows, width, amax_bits, row_errors):
+    """(candidate, scale, encode, scale code) of a block: the first of those with the smallest error.
+
+    `plans` and `tables` are those that round to nearest even, whatever rounding is asked for.
+    """
     if b.rms != NO_RMS and amax_bits < INFINITY_BITS:
         scale, encode, code = _rms_scale(b, plans[0], _mean_square(x, start, stride, rows, width))
         return 0, scale, encode, code
@@ -29,9 +32,9 @@ def choose_candidate(b, plans, factors, values, codes, sizes, x, start, stride, 
     for i in range(b.candidates):
         p = plans[i]
         new_scale, new_encode, new_code = _candidate_scale(b, p, factors[i], amax_bits)
-        grid, grid_codes = values[i, : sizes[i]], codes[i, : sizes[i]]
+        table = tables[i, : sizes[i]]
         for row in range(rows):
-            row_errors[row] = _row_error(b, p, grid, grid_codes, x, start + row * stride, width, new_scale, new_encode)
+            row_errors[row] = _row_error(b, p, table, x, start + row * stride, width, new_scale, new_encode)
         error = _folded(row_errors, rows)
         if i == 0 or error < least:
             least, best, scale, encode, code = error, i, new_scale, new_encode, new_code
@@ -48,12 +51,12 @@ def _candidate_scale(b, p, factor, amax_bits):
 
 
 @stage
-def _row_error(b, p, values, codes, x, start, width, scale, encode):
+def _row_error(b, p, table, x, start, width, scale, encode):
     """The error of one row of a block, summed left to right in binary32."""
     total = 0.0
     for i in range(start, start + width):
         number = widen(load_one(x, i))
-        element, _ = round_nearest(p, values, codes, exact_scaled(p, number, encode))
+        element, _ = exact_round(p, table, exact_scaled(p, number, encode), np.uint32(0))
         value = fl(element * scale)
         value = fl(fl(value * b.level_amax) / b.level_product) if b.level_error else fl(value * p.tensor_scale)
         difference = fl(value - number)

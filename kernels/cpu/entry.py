@@ -11,5 +11,6 @@ from lowbit.kernels.cpu.exact_items import exact_quantize_items as exact_quantiz
 from lowbit.kernels.cpu.fake_quantize import qdq_items as qdq_items
 from lowbit.kernels.cpu.packing import unpack_rows as unpack_rows
 from lowbit.kernels.cpu.quantize_codes import quantize_items as quantize_items
+from lowbit.kernels.cpu.random import random_items as random_items
 from lowbit.kernels.cpu.scheduler import run_ranges as run_ranges
 from lowbit.kernels.cpu.sparsity import prune_items as prune_items

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from lowbit.kernels.cpu.jit import stage
+from lowbit.kernels.cpu.jit import small_stage, stage
 from lowbit.kernels.cpu.scalar import (
     FLT_MAX,
     INFINITY_BITS,
@@ -18,6 +18,7 @@ from lowbit.kernels.cpu.scalar import (
     magnitude_code,
     round_bits,
     round_to_grid,
+    sign_of_sum,
     widen,
 )
 from lowbit.lowering import (
@@ -132,18 +133,18 @@ def exact_scaled(p, value, encode):
 
 
 @stage
-def exact_round(p, values, codes, scaled):
-    """(element value, code) nearest to `scaled`, ties to the even code; -0 only where the element has one."""
+def exact_round(p, table, scaled, random):
+    """(element value, code) that `scaled` is rounded to with its random bits; -0 only where the element has one."""
     if scaled != scaled:
         return math.nan, p.nan_code
     negative = math.copysign(1.0, scaled) < 0
     if p.table:
-        return _round_to_table(p, values, codes, scaled, negative)
-    if math.isinf(scaled) and p.scale_family == NO_SCALE and (p.min < 0.0 or not negative):
+        return _round_to_table(p, table, scaled, negative, random)
+    limit = abs(p.min) if negative else p.max
+    if math.isinf(scaled) and p.infinity != p.max:
         magnitude, code = p.infinity, p.infinity_code
     else:
-        limit = abs(p.min) if negative else p.max
-        magnitude = round_to_grid(min(abs(scaled), 1e300), p.mantissa, p.min_exponent)
+        magnitude = _round_magnitude(p, min(abs(scaled), p.clamp), negative, random)
         if magnitude > limit:
             magnitude = p.overflow if p.overflow != p.max else limit
             code = p.overflow_code if p.overflow != p.max else magnitude_code(limit, p.mantissa, p.min_exponent)
@@ -153,9 +154,27 @@ def exact_round(p, values, codes, scaled):
 
 
 @stage
-def round_nearest(p, values, codes, scaled):
-    """(element value, code) by which candidates are compared: nearest even, whatever rounding is asked for."""
-    return exact_round(p, values, codes, scaled)
+def _round_magnitude(p, magnitude, negative, random):
+    """A magnitude on a regular grid: floor((R(t * 2^b) + r) / 2^b) steps (see `lowbit.rounding_rules`)."""
+    if magnitude == 0.0:
+        return 0.0
+    step = math.ldexp(1.0, max(exponent_of(magnitude), p.min_exponent) - p.mantissa)
+    whole = np.int64(1) << np.int64(p.draw_bits)
+    below = np.floor(magnitude / step)
+    drawn = (magnitude / step - below) * np.float64(whole)
+    units = np.int64(drawn)
+    odd = np.int64(below) if p.draw_bits == 0 else units
+    if drawn - np.float64(units) >= _rises_from(p, negative, odd & np.int64(1)):
+        units += 1
+    return (below + 1.0 if units + np.int64(random) >= whole else below) * step
+
+
+@small_stage
+def _rises_from(p, negative, odd):
+    """The fraction from which R goes up."""
+    if negative:
+        return p.negative_odd if odd else p.negative_even
+    return p.positive_odd if odd else p.positive_even
 
 
 @stage
@@ -169,52 +188,67 @@ def _signed(p, magnitude, code, negative):
 
 
 @stage
-def _round_to_table(p, values, codes, scaled, negative):
-    """Nearest entry of a sorted table; ties go to the entry whose code is even."""
-    low, high = 0, len(values) - 1
-    while low < high:  # the first entry that is not below `scaled`, or the last one
+def _round_to_table(p, table, scaled, negative, random):
+    """The entry of an irregular grid that a number is rounded to, by its starts or by its random bits."""
+    entry = _last_start(table, scaled)
+    if p.draw_bits > 0 and table[entry].value < scaled and entry + 1 < len(table):
+        low, high = table[entry].value, table[entry + 1].value
+        if negative and not p.signed_list:  # up is away from zero
+            entry += 1 - _rises(p, -scaled, -high, -low, random)
+        else:
+            entry += _rises(p, scaled, low, high, random)
+    value, code = table[entry].value, table[entry].code
+    return _signed(p, 0.0, code, negative) if value == 0.0 else (value, code)
+
+
+@stage
+def _last_start(table, position):
+    """The last entry that starts at or below a position, or the first one."""
+    low, high = 0, len(table)
+    while high - low > 1:
         middle = (low + high) >> 1
-        if values[middle] < scaled:
-            low = middle + 1
+        if table[middle].start <= position:
+            low = middle
         else:
             high = middle
-    if low > 0:
-        below = _below_midpoint(scaled, values[low - 1], values[low])
-        if below > 0 or (below == 0 and codes[low - 1] & np.uint32(1) == np.uint32(0)):
-            low -= 1
-    if values[low] == 0.0 and negative:
-        return _signed(p, 0.0, codes[low], negative)
-    return values[low], codes[low]
+    return low
 
 
 @stage
-def _below_midpoint(scaled, low, high):
-    """1, 0 or -1 as `scaled` lies below, on or above the midpoint of two values, exactly.
+def _rises(p, position, low, high, random):
+    """1 where R(d * 2^b) + r >= 2^b for a position at d between two values, exactly, else 0.
 
-    The rounding error of low + high is itself a binary64 number (Knuth's two-sum), which decides where the rounded sum
-    cannot.
+    That is 2^(b+1) * position >= (2^(b+1) - c) * low + c * high for an integer c of at most 34 bits. Products with its
+    halves are exact in binary64, and so is the sign of their sum.
     """
-    total = low + high
-    part = total - low
-    error = (low - (total - part)) + (high - part)
-    if 2.0 * scaled != total:
-        return 1 if 2.0 * scaled < total else -1
-    return 1 if error > 0.0 else -1 if error < 0.0 else 0
+    whole = np.int64(1) << np.int64(p.draw_bits)
+    below = whole - np.int64(random) - 1
+    fraction = _rises_from(p, False, below & np.int64(1))
+    c = 2 * below + (2 if fraction == 1.0 else 1)
+    rest = 2 * whole - c
+    side = sign_of_sum(
+        position * np.float64(2 * whole),
+        -low * np.float64((rest >> 17) << 17),
+        -low * np.float64(rest & 0x1FFFF),
+        -high * np.float64((c >> 17) << 17),
+        -high * np.float64(c & 0x1FFFF),
+    )
+    return 1 if side > 0 or (side == 0 and fraction != 0.5 + 2.0**-24) else 0
 
 
 @stage
-def exact_code(p, values, codes, bits, encode, scale):
+def exact_code(p, table, bits, encode, scale, random):
     """Element code of a tensor element; 0 in a block whose scale is NaN."""
     if scale != scale:
         return np.uint32(0)
-    _, code = exact_round(p, values, codes, exact_scaled(p, widen(bits), encode))
+    _, code = exact_round(p, table, exact_scaled(p, widen(bits), encode), random)
     return code
 
 
 @stage
-def exact_element(p, values, codes, bits, encode, scale):
+def exact_element(p, table, bits, encode, scale, random):
     """Binary32 bits of a fake-quantized tensor element: fl(fl(element * scale) * tensor scale), contract §2."""
     if scale != scale:
         return NAN_BITS
-    element, _ = exact_round(p, values, codes, exact_scaled(p, widen(bits), encode))
+    element, _ = exact_round(p, table, exact_scaled(p, widen(bits), encode), random)
     return round_bits(fl(element * scale) * p.tensor_scale)

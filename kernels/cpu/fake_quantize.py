@@ -6,7 +6,7 @@ split over threads gives the same bits. Segments whose scales leave the plan's b
 
 import numpy as np
 
-from lowbit.kernels.cpu.amax import segment_amaxes
+from lowbit.kernels.cpu.amax import has_tiny, segment_amaxes
 from lowbit.kernels.cpu.band import locate, scratch_size
 from lowbit.kernels.cpu.jit import kernel, stage
 from lowbit.kernels.cpu.memory import (
@@ -22,7 +22,8 @@ from lowbit.kernels.cpu.memory import (
     store_some,
     store_stream,
 )
-from lowbit.kernels.cpu.rounding import element_constants, round_to_values, value_constants
+from lowbit.kernels.cpu.random import SLACK, draw_run, drawn
+from lowbit.kernels.cpu.rounding import element_constants, mode_constants, round_to_values, value_constants
 from lowbit.kernels.cpu.scale import choose_scales
 from lowbit.kernels.cpu.vector import LANES, splat_real
 
@@ -31,17 +32,18 @@ AHEAD = 4096
 
 
 @kernel
-def qdq_items(x, out, plan, grid_record, given, stream, pending, first, last):
+def qdq_items(x, out, plan, grid_record, given, stream, draw, pending, first, last):
     """Fake-quantize the work items first..last of `x` into `out`; pending[item] = 1 where the exact path is needed.
 
     x, out: one-dimensional views of dense tensors in the same memory order, the same type; `out` may be `x` itself.
-    given: block maxima as bits, one for each block, or empty to compute them. stream: write past the caches.
+    given: block maxima as bits, one for each block, or empty to compute them. stream: write past the caches. draw: what
+    random bits follow from (`random`), or None to round to nearest even, for which a kernel of its own is compiled.
     """
     p, grid = plan[0], grid_record[0]
     source, target, known = memory(x), memory(out), memory(given)
     size = scratch_size(grid)
-    scratch = np.empty(6 * size, np.uint32)
-    amaxes = memory(scratch)
+    scratch = np.empty(7 * size + SLACK, np.uint32)
+    amaxes, words = memory(scratch), advance(memory(scratch), 6 * size)
     maxima, encodes = advance(amaxes, size), reals(advance(amaxes, 2 * size))
     scales, wide_encodes, wide_scales = advance(encodes, size), advance(encodes, 2 * size), advance(encodes, 3 * size)
     for item in range(first, last):
@@ -50,16 +52,20 @@ def qdq_items(x, out, plan, grid_record, given, stream, pending, first, last):
         count = segment_amaxes(
             source, start, grid.columns, rows, columns, width, known, len(given), band, maxima, amaxes
         )
-        if choose_scales(p, amaxes, count, False, encodes, scales):
+        if choose_scales(p, amaxes, count, False, encodes, scales) or has_tiny(
+            p, draw, source, start, grid.columns, rows, columns
+        ):
             pending[item] = 1
-        elif width % LANES == 0:
-            for row in range(rows):
-                _row_of_blocks(p, source, target, start + row * grid.columns, columns, width, encodes, scales, stream)
-        else:
+            continue
+        if width % LANES:
             spread(encodes, scales, columns, width, wide_encodes, wide_scales)
-            for row in range(rows):
-                base = start + row * grid.columns
-                _row_of_columns(p, source, target, base, columns, wide_encodes, wide_scales, stream)
+        for row in range(rows):
+            base = start + row * grid.columns
+            lane = draw_run(p, draw, base, columns, words)
+            if width % LANES == 0:
+                _row_of_blocks(p, source, target, base, columns, width, encodes, scales, stream, draw, words, lane)
+            else:
+                _row_of_columns(p, source, target, base, columns, wide_encodes, wide_scales, stream, draw, words, lane)
     keep(scratch)
 
 
@@ -74,15 +80,16 @@ def spread(encodes, scales, columns, width, wide_encodes, wide_scales):
 
 
 @stage
-def _row_of_blocks(p, x, out, base, columns, width, encodes, scales, stream):
+def _row_of_blocks(p, x, out, base, columns, width, encodes, scales, stream, draw, words, lane):
     """A row whose blocks are whole vectors wide: the scale is the same in all lanes."""
-    element, value = element_constants(p), value_constants(p)
+    element, value, how = element_constants(p), value_constants(p), mode_constants(p, draw)
     whole = columns - columns % LANES
     first = 0
     for block in range((columns + width - 1) // width):
         encode, scale = splat_real(encodes[block]), splat_real(scales[block])
         for i in range(base + first, base + min(first + width, whole), LANES):
-            bits = round_to_values(element, value, load(x, i), encode, scale)
+            random = drawn(how, words, lane + i - base)
+            bits = round_to_values(element, value, how, load(x, i), encode, scale, random)
             prefetch(x, i + AHEAD)
             if stream:
                 store_stream(out, i, bits)
@@ -92,18 +99,20 @@ def _row_of_blocks(p, x, out, base, columns, width, encodes, scales, stream):
     if whole < columns:
         block, rest = whole // width, columns - whole
         encode, scale = splat_real(encodes[block]), splat_real(scales[block])
-        bits = round_to_values(element, value, load_some(x, base + whole, rest), encode, scale)
+        random = drawn(how, words, lane + whole)
+        bits = round_to_values(element, value, how, load_some(x, base + whole, rest), encode, scale, random)
         store_some(out, base + whole, bits, rest)
 
 
 @stage
-def _row_of_columns(p, x, out, base, columns, encodes, scales, stream):
+def _row_of_columns(p, x, out, base, columns, encodes, scales, stream, draw, words, lane):
     """A row with scales of its own in every lane."""
-    element, value = element_constants(p), value_constants(p)
+    element, value, how = element_constants(p), value_constants(p), mode_constants(p, draw)
     whole = columns - columns % LANES
     for i in range(0, whole, LANES):
         encode, scale = load_reals(encodes, i), load_reals(scales, i)
-        bits = round_to_values(element, value, load(x, base + i), encode, scale)
+        random = drawn(how, words, lane + i)
+        bits = round_to_values(element, value, how, load(x, base + i), encode, scale, random)
         prefetch(x, base + i + AHEAD)
         if stream:
             store_stream(out, base + i, bits)
@@ -111,5 +120,6 @@ def _row_of_columns(p, x, out, base, columns, encodes, scales, stream):
             store(out, base + i, bits)
     if whole < columns:
         encode, scale, rest = load_reals(encodes, whole), load_reals(scales, whole), columns - whole
-        bits = round_to_values(element, value, load_some(x, base + whole, rest), encode, scale)
+        random = drawn(how, words, lane + whole)
+        bits = round_to_values(element, value, how, load_some(x, base + whole, rest), encode, scale, random)
         store_some(out, base + whole, bits, rest)

@@ -72,3 +72,34 @@ def magnitude_code(magnitude, mantissa, min_exponent):
     exponent = max(exponent_of(magnitude), min_exponent)
     steps = np.int64(magnitude / math.ldexp(1.0, exponent - mantissa))
     return np.uint32(steps + (np.int64(exponent - min_exponent) << mantissa))
+
+
+@stage
+def sign_of_sum(a, b, c, d, e):
+    """1, 0 or -1: the sign of the exact sum of five binary64 numbers.
+
+    The partial sums grow into a nonoverlapping expansion, whose largest part has the sign of the whole (Shewchuk 1997,
+    "Adaptive precision floating-point arithmetic", theorem 10).
+    """
+    x1, x0 = two_sum(a, b)
+    q, x0 = two_sum(c, x0)
+    x2, x1 = two_sum(q, x1)
+    q, x0 = two_sum(d, x0)
+    q, x1 = two_sum(q, x1)
+    x3, x2 = two_sum(q, x2)
+    q, x0 = two_sum(e, x0)
+    q, x1 = two_sum(q, x1)
+    q, x2 = two_sum(q, x2)
+    x4, x3 = two_sum(q, x3)
+    for part in (x4, x3, x2, x1, x0):
+        if part != 0.0:
+            return 1 if part > 0.0 else -1
+    return 0
+
+
+@stage
+def two_sum(left, right):
+    """(fl(left + right), its error): both binary64, their sum exact (Knuth)."""
+    total = left + right
+    part = total - left
+    return total, (left - (total - part)) + (right - part)

@@ -1,7 +1,8 @@
-"""Sixteen 32-bit lanes as values of numba functions, so that kernels read like arithmetic.
+"""Sixteen lanes as values of numba functions, so that kernels read like arithmetic.
 
-The only file that knows LLVM. Two types: `Bits` (unsigned lanes) and `Reals` (binary32 lanes). LLVM splits the
-sixteen lanes on machines with narrower registers, so results are the same everywhere.
+With `memory` the only file that knows LLVM. Three types: `Bits` (unsigned 32-bit lanes), `Reals` (binary32 lanes) and
+`Longs` (unsigned 64-bit lanes). LLVM splits the lanes on machines with narrower registers, so results are the same
+everywhere.
 """
 
 import operator
@@ -18,38 +19,40 @@ from numba.extending import models, register_model
 from lowbit.kernels.cpu.jit import intrinsic
 
 LANES = 16
-I8, I16, I32 = ir.IntType(8), ir.IntType(16), ir.IntType(32)
+I8, I16, I32, I64 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64)
 F16, F32 = ir.HalfType(), ir.FloatType()
-BITS, REALS = ir.VectorType(I32, LANES), ir.VectorType(F32, LANES)
+BITS, REALS, LONGS = ir.VectorType(I32, LANES), ir.VectorType(F32, LANES), ir.VectorType(I64, LANES)
 
 
-class BitsType(types.Type):
+class LanesType(types.Type):
+    """Sixteen lanes of one kind."""
+
+    def __init__(self, name: str, lanes: Any) -> None:
+        super().__init__(name=name)
+        self.lanes = lanes
+
+
+class BitsType(LanesType):
     """Sixteen unsigned 32-bit lanes."""
 
-    def __init__(self) -> None:
-        super().__init__(name="Bits16")
 
-
-class RealsType(types.Type):
+class RealsType(LanesType):
     """Sixteen binary32 lanes."""
 
-    def __init__(self) -> None:
-        super().__init__(name="Reals16")
+
+class LongsType(LanesType):
+    """Sixteen unsigned 64-bit lanes."""
 
 
-Bits, Reals = BitsType(), RealsType()
+Bits, Reals, Longs = BitsType("Bits16", BITS), RealsType("Reals16", REALS), LongsType("Longs16", LONGS)
 
 
 @register_model(BitsType)
-class _BitsModel(models.PrimitiveModel):
-    def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, BITS)
-
-
 @register_model(RealsType)
-class _RealsModel(models.PrimitiveModel):
+@register_model(LongsType)
+class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, REALS)
+        super().__init__(manager, kind, kind.lanes)
 
 
 def _define_operator(function: Callable[..., Any], kind: types.Type, instruction: str) -> None:
@@ -65,20 +68,20 @@ def _define_operator(function: Callable[..., Any], kind: types.Type, instruction
         return getattr(builder, instruction)(*args)
 
 
-for _function, _real, _bits in (
+for _function, _real, _integer in (
     (operator.add, "fadd", "add"),
     (operator.sub, "fsub", "sub"),
     (operator.mul, "fmul", "mul"),
     (operator.truediv, "fdiv", None),
     (operator.and_, None, "and_"),
     (operator.or_, None, "or_"),
+    (operator.xor, None, "xor"),
     (operator.rshift, None, "lshr"),
     (operator.lshift, None, "shl"),
 ):
-    if _real:
-        _define_operator(_function, Reals, _real)
-    if _bits:
-        _define_operator(_function, Bits, _bits)
+    for _kind, _instruction in ((Reals, _real), (Bits, _integer), (Longs, _integer)):
+        if _instruction:
+            _define_operator(_function, _kind, _instruction)
 
 
 def constant(value: int, kind: Any = BITS) -> ir.Constant:
@@ -122,13 +125,24 @@ def _any_lane(builder: Any, value: Any) -> Any:
 
 
 splat_bits = _unary(Bits, types.uint32, _splat(BITS))
+splat_long = _unary(Longs, types.uint64, _splat(LONGS))
 splat_real = _unary(Reals, types.float32, _splat(REALS))
 as_real = _unary(Reals, Bits, lambda builder, value: builder.bitcast(value, REALS))
 as_bits = _unary(Bits, Reals, lambda builder, value: builder.bitcast(value, BITS))
+truncated = _unary(Bits, Reals, lambda builder, value: builder.fptoui(value, BITS))  #: of reals from 0 to 2^32 - 1
+real_number = _unary(Reals, Bits, lambda builder, value: builder.uitofp(value, REALS))  #: rounded to nearest even
+truncated_small = _unary(Bits, Reals, lambda builder, value: builder.fptosi(value, BITS))  #: below 2^31: cheaper
+small_number = _unary(Reals, Bits, lambda builder, value: builder.sitofp(value, REALS))  #: below 2^31: cheaper
 largest = _unary(types.uint32, Bits, _largest_lane)  #: largest lane
 any_set = _unary(types.boolean, Bits, _any_lane)  #: whether some lane is not zero
 real_of = _unary(types.float32, types.uint32, lambda builder, value: builder.bitcast(value, F32))
 bits_of = _unary(types.uint32, types.float32, lambda builder, value: builder.bitcast(value, I32))
+
+
+@intrinsic
+def lane_numbers(typing_context: Any) -> Any:
+    """0, 1, ... 15."""
+    return Longs(), lambda context, builder, sig, args: ir.Constant(LONGS, list(range(LANES)))
 
 
 @intrinsic
@@ -169,6 +183,17 @@ def where_below(typing_context: Any, left: Any, right: Any, yes: Any, no: Any) -
         return builder.select(builder.icmp_unsigned("<", args[0], args[1]), args[2], args[3])
 
     return yes(Bits, Bits, yes, yes), emit
+
+
+@intrinsic
+def where_zero(typing_context: Any, tested: Any, yes: Any, no: Any) -> Any:
+    """`yes` in the lanes where `tested` is zero, else `no`; both are of one type, whose lanes have tested's width."""
+    zero = ir.Constant(tested.lanes, None)
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.select(builder.icmp_unsigned("==", args[0], zero), args[1], args[2])
+
+    return yes(tested, yes, yes), emit
 
 
 ABSOLUTE = np.uint32(0x7FFFFFFF)

@@ -125,8 +125,25 @@ class Stochastic:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rule", enum_member(StochasticRule, self.rule, "rule"))
-        if self.bits not in (8, 16, 32):
+        if isinstance(self.bits, bool) or self.bits not in (8, 16, 32):
             raise ArgumentError(f"bits={self.bits!r} is not allowed for stochastic rounding; use 8, 16 or 32")
+
+    def __str__(self) -> str:
+        return f"stochastic:{self.bits}:{self.rule.value}"
+
+
+def find_rounding(rounding: str | Rounding | Stochastic) -> Rounding | Stochastic:
+    """A mode by its name, by the text of a `Stochastic` or as it is; never plain Rounding.STOCHASTIC.
+
+    "stochastic" has 32 bits and the midpoint rule; its text, "stochastic:8:biased", says both. Raises ArgumentError.
+    """
+    if isinstance(rounding, Stochastic):
+        return rounding
+    if isinstance(rounding, str) and rounding.startswith("stochastic:"):  # pyright: ignore[reportUnnecessaryIsInstance]
+        bits, _, rule = rounding.removeprefix("stochastic:").partition(":")
+        return Stochastic(bits=int(bits) if bits.isdecimal() else 0, rule=enum_member(StochasticRule, rule, "rule"))
+    mode = enum_member(Rounding, rounding, "rounding")
+    return Stochastic() if mode is Rounding.STOCHASTIC else mode
 
 
 E = TypeVar("E", bound=StrEnum)

@@ -11,14 +11,15 @@ import numpy as np
 
 from lowbit import backends
 from lowbit.block_plans import BlockwisePlan, blockwise_plan
-from lowbit.errors import ArgumentError, NonfiniteError, UnsupportedError
+from lowbit.errors import ArgumentError, NonfiniteError
 from lowbit.formats.binary32 import INFINITY_BITS, binary32, bits_to_float, float_to_bits
 from lowbit.formats.block import BlockFormat
-from lowbit.formats.rounding import Rounding, enum_member
+from lowbit.formats.rounding import Rounding, Stochastic, find_rounding
 from lowbit.geometry import Axis, Geometry, geometry, normalized_axes
 from lowbit.lowering import KernelPlan, exact_only, plan_for
 from lowbit.ops.blockwise import qdq_blocks
 from lowbit.ops.dense import ALIGNMENT, check_out, dense_view, new_array
+from lowbit.ops.draws import NOTHING, RandomSource, draw_of, find_place
 from lowbit.ops.running import GRAIN_ELEMENTS, run_paths
 from lowbit.ops.sparsity import prune
 from lowbit.second_level import with_tensor_level
@@ -38,7 +39,8 @@ def qdq(
     fmt: BlockFormat,
     *,
     axis: Axis = -1,
-    rounding: str = Rounding.NEAREST_EVEN,
+    rounding: str | Stochastic = Rounding.NEAREST_EVEN,
+    source: RandomSource = NOTHING,
     tensor_amax: float | None = None,
     tensor_scale: float | None = None,
     nonfinite: str | None = None,
@@ -48,7 +50,9 @@ def qdq(
 
     A new result keeps x's memory order where x fills memory without gaps and is C-contiguous otherwise.
     """
-    check_arguments(fmt, rounding, tensor_amax, tensor_scale, nonfinite)
+    mode = find_rounding(rounding)
+    check_arguments(fmt, tensor_amax, tensor_scale, nonfinite)
+    place = find_place(mode, source, x.shape)
     if out is not None:
         check_out(out, x)
     view = dense_view(x, normalized_axes(axis, x.ndim, fmt), fmt)
@@ -63,11 +67,13 @@ def qdq(
             flat = read_view(target, kind)
         layout = geometry(view.array.shape, view.axes, fmt)
         assert layout is not None
+        draw = draw_of(place, x.shape, view.order)
         if fmt.is_blockwise:
-            qdq_blocks(flat, kernel_view(target, kind), prepare_blocks(flat, fmt, tensor_amax, tensor_scale), layout)
+            blocks = prepare_blocks(flat, fmt, mode, tensor_amax, tensor_scale)
+            qdq_blocks(flat, kernel_view(target, kind), blocks, layout, draw)
         else:
-            plan, given = prepare(flat, fmt, layout, tensor_amax, tensor_scale)
-            _run_qdq(flat, kernel_view(target, kind), plan, layout, given)
+            plan, given = prepare(flat, fmt, mode, layout, tensor_amax, tensor_scale)
+            _run_qdq(flat, kernel_view(target, kind), plan, layout, given, draw)
     result = target.reshape(tuple(x.shape[axis] for axis in view.order)).transpose(view.inverse)
     if out is None:
         return result
@@ -88,7 +94,9 @@ def read_view(array: np.ndarray, kind: Kind) -> np.ndarray:
     return flat
 
 
-def _run_qdq(flat: np.ndarray, target: np.ndarray, plan: KernelPlan, layout: Geometry, given: np.ndarray) -> None:
+def _run_qdq(
+    flat: np.ndarray, target: np.ndarray, plan: KernelPlan, layout: Geometry, given: np.ndarray, draw: np.ndarray
+) -> None:
     kernels = backends.load()
     columns = int(layout.record[0]["columns"])
     aligned = target.ctypes.data % ALIGNMENT == 0 and columns * target.itemsize % ALIGNMENT == 0
@@ -97,22 +105,30 @@ def _run_qdq(flat: np.ndarray, target: np.ndarray, plan: KernelPlan, layout: Geo
     run_paths(
         plan,
         layout,
-        lambda pending, first, last: kernels.qdq_items(flat, target, record, grid, given, stream, pending, first, last),
+        lambda pending, first, last: kernels.qdq_items(
+            flat, target, record, grid, given, stream, fast_draw(plan, draw), pending, first, last
+        ),
         lambda pending, first, last: kernels.exact_qdq_items(
-            flat, target, record, plan.values, plan.codes, grid, given, pending, first, last
+            flat, target, record, plan.table, grid, given, draw, pending, first, last
         ),
     )
+
+
+def fast_draw(plan: KernelPlan, draw: np.ndarray) -> np.ndarray | None:
+    """What the vector kernels draw from: None chooses those that round to nearest even."""
+    return None if plan.nearest_even else draw
 
 
 def prepare(
     flat: np.ndarray,
     fmt: BlockFormat,
+    mode: Rounding | Stochastic,
     layout: Geometry,
     tensor_amax: float | None,
     tensor_scale: float | None,
 ) -> tuple[KernelPlan, np.ndarray]:
     """The plan with its second level, and the maxima of blocks too long for the fused pass (bits; often empty)."""
-    plan = plan_for(fmt)
+    plan = plan_for(fmt, mode)
     if fmt.tensor_target is not None:
         if tensor_amax is None and tensor_scale is None:
             tensor_amax = finite_amax(flat)
@@ -128,12 +144,16 @@ def prepare(
 
 
 def prepare_blocks(
-    flat: np.ndarray, fmt: BlockFormat, tensor_amax: float | None, tensor_scale: float | None
+    flat: np.ndarray,
+    fmt: BlockFormat,
+    mode: Rounding | Stochastic,
+    tensor_amax: float | None,
+    tensor_scale: float | None,
 ) -> BlockwisePlan:
     """The plan of a blockwise format with its second level."""
     if fmt.tensor_target is not None and tensor_amax is None and tensor_scale is None:
         tensor_amax = finite_amax(flat)
-    return blockwise_plan(fmt, tensor_amax, tensor_scale)
+    return blockwise_plan(fmt, mode, tensor_amax, tensor_scale)
 
 
 def _long_amaxes(flat: np.ndarray, layout: Geometry) -> np.ndarray:
@@ -178,25 +198,14 @@ def _reduced(flat: np.ndarray, reduce: Callable[[int, int, np.ndarray, int], Any
 
 
 def check_arguments(
-    fmt: BlockFormat, rounding: str, tensor_amax: float | None, tensor_scale: float | None, nonfinite: str | None
+    fmt: BlockFormat, tensor_amax: float | None, tensor_scale: float | None, nonfinite: str | None
 ) -> None:
     """Refuse arguments that are unknown, contradict each other or would be ignored; also for empty tensors."""
-    check_rounding(rounding, fmt)
     check_tensor_arguments(fmt, tensor_amax, tensor_scale)
     if nonfinite not in (None, "propagate", "raise"):
         raise ArgumentError(f"nonfinite={nonfinite!r} is not known; choose propagate or raise")
     if nonfinite == "propagate" and not fmt.has_nan:
         raise ArgumentError(f"nonfinite='propagate': {fmt} has no NaN to hold them; use 'raise'")
-
-
-def check_rounding(rounding: str, fmt: BlockFormat) -> None:
-    """ArgumentError for an unknown rounding; UnsupportedError for those that only the oracle has."""
-    mode = enum_member(Rounding, rounding, "rounding")
-    if mode is not Rounding.NEAREST_EVEN:
-        raise UnsupportedError(
-            f"rounding={mode.value!r} with {fmt}: the kernels round to nearest_even; "
-            "lowbit.reference.qdq does every mode, exactly and slowly"
-        )
 
 
 def check_tensor_arguments(fmt: BlockFormat, tensor_amax: float | None, tensor_scale: float | None) -> None:

@@ -3,15 +3,17 @@
 Light: numba and torch are imported when the first kernel or tensor needs them.
 """
 
-from typing import Any, SupportsFloat, cast
+from collections.abc import Sequence
+from typing import Any, SupportsFloat, SupportsIndex, cast
 
 import numpy as np
 
 from lowbit.errors import ArgumentError, DtypeError
-from lowbit.formats import BlockFormat, Rounding
+from lowbit.formats import BlockFormat, Rounding, Stochastic
 from lowbit.formats import format as find_format
 from lowbit.geometry import Axis, normalized_axes
-from lowbit.ops import arrays, engine, storage
+from lowbit.ops import arrays, draws, engine, storage
+from lowbit.ops.draws import random_source
 from lowbit.ops.qtensor import QTensor
 
 
@@ -20,7 +22,12 @@ def qdq(
     fmt: str | BlockFormat,
     *,
     axis: Axis = -1,
-    rounding: str | Rounding = Rounding.NEAREST_EVEN,
+    rounding: str | Rounding | Stochastic = Rounding.NEAREST_EVEN,
+    seed: SupportsIndex | None = None,
+    stream: SupportsIndex = 0,
+    offset: SupportsIndex = 0,
+    origin: Sequence[SupportsIndex] | None = None,
+    global_shape: Sequence[SupportsIndex] | None = None,
     tensor_amax: SupportsFloat | None = None,
     tensor_scale: SupportsFloat | None = None,
     nonfinite: str | None = None,
@@ -32,9 +39,17 @@ def qdq(
     and strides. Returns the same kind of array, shape and dtype; equals `quantize(x, ...).dequantize()` bit for bit.
 
     axis: the axis that blocks run along; for tiles a pair, -1 means the last two; no matter for whole-tensor blocks and
-    plain casts. The last block of an axis may be shorter. rounding: nearest_even (the other modes are in
-    `lowbit.reference`). tensor_amax: the amax of the whole tensor where x is a piece of it; tensor_scale: a static
-    decode scale; both only for formats with a tensor-wide scale. out: receives the result; may be x itself.
+    plain casts. The last block of an axis may be shorter. rounding: a mode of the contract by name, or a `Stochastic`;
+    "stochastic" is `Stochastic()`, 32 random bits an element and the midpoint rule. tensor_amax: the amax of the whole
+    tensor where x is a piece of it; tensor_scale: a static decode scale; both only for formats with a tensor-wide
+    scale. out: receives the result; may be x itself.
+
+    Stochastic rounding needs a `seed` (0 to 2^64-1), and may have a `stream` (0 to 2^32-1) of that seed. The bits of an
+    element follow from seed, stream and its row-major index in the whole logical tensor: not from threads, axis,
+    strides or dtype. Where x is a piece of that tensor, say where it lies: `offset` is the index of the first element
+    of a piece that runs on in row-major order, `origin` and `global_shape` (one integer an axis) place any shard. For
+    torch tensors seed, stream and offset may be integer tensors of one element. Numbers beyond the largest saturate.
+    These arguments are refused with the other modes, where they would have no effect.
 
     A block with NaN or infinity becomes NaN and does not enter the tensor amax; in a plain cast NaN stays NaN and
     infinity saturates or stays, as the format's overflow says. `nonfinite="raise"` refuses them with their first
@@ -47,6 +62,8 @@ def qdq(
     >>> import numpy as np, lowbit as lb
     >>> lb.qdq(np.array([0.1, 1.3, -2.6, 5.0], np.float32), "mxfp4")
     array([ 0. ,  1.5, -3. ,  4. ], dtype=float32)
+    >>> lb.qdq(np.array([0.1, 1.3, -2.6, 5.0], np.float32), "mxfp4", rounding=lb.Stochastic(bits=8), seed=1)
+    array([ 0. ,  1.5, -3. ,  4. ], dtype=float32)
     """
     if not isinstance(x, np.ndarray):
         arrays.framework_of(x)
@@ -57,6 +74,11 @@ def qdq(
             fmt,
             axis=axis,
             rounding=rounding,
+            seed=cast(Any, seed),
+            stream=cast(Any, stream),
+            offset=cast(Any, offset),
+            origin=cast(Any, origin),
+            global_shape=cast(Any, global_shape),
             tensor_amax=cast(Any, tensor_amax),
             tensor_scale=cast(Any, tensor_scale),
             nonfinite=nonfinite,
@@ -72,6 +94,7 @@ def qdq(
         find_format(fmt),
         axis=axis,
         rounding=rounding,
+        source=random_source(seed, stream, offset, origin, global_shape),
         tensor_amax=_number(tensor_amax, "tensor_amax"),
         tensor_scale=_number(tensor_scale, "tensor_scale"),
         nonfinite=nonfinite,
@@ -85,7 +108,12 @@ def quantize(
     fmt: str | BlockFormat,
     *,
     axis: Axis = -1,
-    rounding: str | Rounding = Rounding.NEAREST_EVEN,
+    rounding: str | Rounding | Stochastic = Rounding.NEAREST_EVEN,
+    seed: SupportsIndex | None = None,
+    stream: SupportsIndex = 0,
+    offset: SupportsIndex = 0,
+    origin: Sequence[SupportsIndex] | None = None,
+    global_shape: Sequence[SupportsIndex] | None = None,
     tensor_amax: SupportsFloat | None = None,
     tensor_scale: SupportsFloat | None = None,
     nonfinite: str | None = None,
@@ -106,6 +134,7 @@ def quantize(
         found,
         axis=axis,
         rounding=rounding,
+        source=random_source(seed, stream, offset, origin, global_shape),
         tensor_amax=tensor_amax,
         tensor_scale=tensor_scale,
         nonfinite=nonfinite,
@@ -120,6 +149,30 @@ def quantize(
         stored=stored,
         tensor_amax=tensor_amax,
     )
+
+
+def random_bits(
+    shape: int | Sequence[int],
+    *,
+    bits: int = 32,
+    seed: SupportsIndex,
+    stream: SupportsIndex = 0,
+    offset: SupportsIndex = 0,
+    origin: Sequence[SupportsIndex] | None = None,
+    global_shape: Sequence[SupportsIndex] | None = None,
+) -> np.ndarray:
+    """The random integers that stochastic rounding draws for a tensor of this shape: uint8, uint16 or uint32 (`bits`).
+
+    Philox4x32-10 as in the numerical contract §5; arguments as for `qdq`. Raises ArgumentError and ShapeError.
+
+    >>> import lowbit as lb
+    >>> [hex(r) for r in lb.random_bits(4, seed=0)]
+    ['0x6627e8d5', '0xe169c58d', '0xbc57ac4c', '0x9b00dbd8']
+    """
+    lengths = shape if isinstance(shape, Sequence) else (shape,)
+    whole = tuple(draws.whole_number("shape", length, draws.INDICES) for length in lengths)
+    source = random_source(seed, stream, offset, origin, global_shape)
+    return draws.random_bits(whole, Stochastic(bits=bits), source)
 
 
 def dequantize(q: QTensor, dtype: Any = None, out: Any = None) -> Any:

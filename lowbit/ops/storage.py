@@ -6,14 +6,16 @@ import numpy as np
 
 from lowbit import backends
 from lowbit.formats.block import BlockFormat
-from lowbit.formats.rounding import Rounding
+from lowbit.formats.rounding import Rounding, Stochastic, find_rounding
 from lowbit.geometry import Axis, Geometry, geometry, normalized_axes
 from lowbit.lowering import KernelPlan, decoded_bits, decoded_scale_bits, plan_for
 from lowbit.ops.blockwise import dequantize_words, quantize_blocks
 from lowbit.ops.dense import dense_view, new_array
+from lowbit.ops.draws import NOTHING, RandomSource, draw_of, find_place
 from lowbit.ops.engine import (
     Kind,
     check_arguments,
+    fast_draw,
     kernel_view,
     prepare,
     prepare_blocks,
@@ -52,13 +54,16 @@ def quantize(
     fmt: BlockFormat,
     *,
     axis: Axis = -1,
-    rounding: str = Rounding.NEAREST_EVEN,
+    rounding: str | Stochastic = Rounding.NEAREST_EVEN,
+    source: RandomSource = NOTHING,
     tensor_amax: float | None = None,
     tensor_scale: float | None = None,
     nonfinite: str | None = None,
 ) -> Stored:
     """Codes and scales of an array of any strides; see `lowbit.quantize` for the arguments."""
-    check_arguments(fmt, rounding, tensor_amax, tensor_scale, nonfinite)
+    mode = find_rounding(rounding)
+    check_arguments(fmt, tensor_amax, tensor_scale, nonfinite)
+    place = find_place(mode, source, x.shape)
     view = dense_view(x, normalized_axes(axis, x.ndim, fmt), fmt, axis_last=True)
     shape = view.array.shape
     packed = np.empty((*shape[:-1], row_bytes(shape[-1], fmt)), np.uint8)
@@ -71,14 +76,15 @@ def quantize(
             prune(flat, kernel_view(pruned, kind), view, fmt)
             flat = read_view(pruned, kind)
         layout = packed_geometry(shape, fmt)
+        draw = draw_of(place, x.shape, view.order)
         if fmt.is_blockwise:
-            blocks = prepare_blocks(flat, fmt, tensor_amax, tensor_scale)
+            blocks = prepare_blocks(flat, fmt, mode, tensor_amax, tensor_scale)
             words = np.zeros(scales.size, np.uint64)
-            quantize_blocks(flat, packed.reshape(-1), words, blocks, layout)
+            quantize_blocks(flat, packed.reshape(-1), words, blocks, layout, draw)
             scales, records = words.astype(scales.dtype).reshape(scales.shape), blocks.plans
         else:
-            plan, given = prepare(flat, fmt, layout, tensor_amax, tensor_scale)
-            _run_quantize(flat, packed.reshape(-1), scales.reshape(-1), plan, layout, given)
+            plan, given = prepare(flat, fmt, mode, layout, tensor_amax, tensor_scale)
+            _run_quantize(flat, packed.reshape(-1), scales.reshape(-1), plan, layout, given, draw)
             records = plan.record
     else:
         records = with_tensor_level(plan_for(fmt), fmt, tensor_amax or 0.0, tensor_scale).record
@@ -89,17 +95,23 @@ def quantize(
 
 
 def _run_quantize(
-    flat: np.ndarray, packed: np.ndarray, scales: np.ndarray, plan: KernelPlan, layout: Geometry, given: np.ndarray
+    flat: np.ndarray,
+    packed: np.ndarray,
+    scales: np.ndarray,
+    plan: KernelPlan,
+    layout: Geometry,
+    given: np.ndarray,
+    draw: np.ndarray,
 ) -> None:
     kernels, record, grid = backends.load(), plan.record, layout.record
     run_paths(
         plan,
         layout,
         lambda pending, first, last: kernels.quantize_items(
-            flat, packed, scales, record, grid, given, pending, first, last
+            flat, packed, scales, record, grid, given, fast_draw(plan, draw), pending, first, last
         ),
         lambda pending, first, last: kernels.exact_quantize_items(
-            flat, packed, scales, record, plan.values, plan.codes, grid, given, pending, first, last
+            flat, packed, scales, record, plan.table, grid, given, draw, pending, first, last
         ),
     )
 

@@ -6,6 +6,7 @@ no copy is made on the way in or out. They are defined through `torch.library.Li
 graph never needs `.item()`: the kernel reads the number when it runs.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,23 @@ import torch
 from torch.library import Library, register_autograd, register_fake, register_vmap
 
 from lowbit.errors import ArgumentError, DtypeError, ShapeError, UnsupportedError
-from lowbit.formats import BlockFormat, Rounding
+from lowbit.formats import BlockFormat, Rounding, Stochastic, StochasticRule
 from lowbit.formats import format as find_format
+from lowbit.formats.rounding import find_rounding
 from lowbit.ops import engine
 from lowbit.ops.dense import new_array
+from lowbit.ops.draws import random_source
 from lowbit.ops.torch_arrays import KINDS, check_input, tensor_array
+from lowbit.ops.torch_numbers import as_integer, as_scalar, integer, is_default, number
 
 _HUGE_BYTES = 1 << 20
 """From this size on a result lives in memory from numpy's allocator, which asks for huge pages (3 times faster)."""
 
 _LIBRARY = Library("lowbit", "FRAGMENT")
-_ARGUMENTS = "Tensor x, str format, int[] axis, str rounding, Tensor? tensor_amax, Tensor? tensor_scale, str? nonfinite"
+_ARGUMENTS = (
+    "Tensor x, str format, int[] axis, str rounding, Tensor? tensor_amax, Tensor? tensor_scale, str? nonfinite, "
+    "Tensor? seed, Tensor? stream, Tensor? offset, int[]? origin, int[]? global_shape"
+)
 _LIBRARY.define(f"qdq({_ARGUMENTS}) -> Tensor")
 _LIBRARY.define(f"qdq_out({_ARGUMENTS}, Tensor(a!) out) -> ()")
 
@@ -33,7 +40,12 @@ def qdq(
     fmt: str | BlockFormat,
     *,
     axis: int | tuple[int, int] = -1,
-    rounding: str | Rounding = Rounding.NEAREST_EVEN,
+    rounding: str | Rounding | Stochastic = Rounding.NEAREST_EVEN,
+    seed: int | torch.Tensor | None = None,
+    stream: int | torch.Tensor = 0,
+    offset: int | torch.Tensor = 0,
+    origin: Sequence[int] | None = None,
+    global_shape: Sequence[int] | None = None,
     tensor_amax: float | torch.Tensor | None = None,
     tensor_scale: float | torch.Tensor | None = None,
     nonfinite: str | None = None,
@@ -48,7 +60,10 @@ def qdq(
 
     The gradient is the straight-through one: it passes unchanged, **also where the value saturated**; tensor amax and
     scale get none. Double backward and `torch.func` work, but not `torch.func` inside `torch.compile`. `tensor_amax`
-    and `tensor_scale` are numbers or tensors of one element, read when the operator runs, also in a compiled graph.
+    and `tensor_scale` are numbers or tensors of one element, read when the operator runs, also in a compiled graph; so
+    are `seed`, `stream` and `offset`, as integers: a seed in a tensor may change from step to step without compiling
+    anew. Random bits depend on them and an element's index alone, so recomputing gives the same values. Under vmap a
+    stochastic call needs a batch of seeds, streams or offsets: samples would otherwise share their bits.
 
     `out` receives the result and is returned: x itself (in place) or memory that does not overlap x, of its shape and
     dtype; it has no gradient. Raises DtypeError, ShapeError, UnsupportedError, ArgumentError, FormatError, and
@@ -59,10 +74,15 @@ def qdq(
         x,
         fmt if isinstance(fmt, str) else _spec(fmt),
         [axis] if isinstance(axis, int) else list(axis),
-        str(rounding),
-        _as_scalar(tensor_amax, "tensor_amax"),
-        _as_scalar(tensor_scale, "tensor_scale"),
+        _rounding_text(rounding) if isinstance(rounding, str) else _stochastic_text(rounding.bits, rounding.rule),
+        as_scalar(tensor_amax, "tensor_amax"),
+        as_scalar(tensor_scale, "tensor_scale"),
         nonfinite,
+        None if seed is None else as_integer(seed, "seed"),
+        None if is_default(stream) else as_integer(stream, "stream"),
+        None if is_default(offset) else as_integer(offset, "offset"),
+        None if origin is None else list(origin),
+        None if global_shape is None else list(global_shape),
     )
     if out is None:
         if under_torch_func():
@@ -90,6 +110,16 @@ def _spec(fmt: BlockFormat) -> str:
     return find_format(fmt).spec
 
 
+def _rounding_text(rounding: str) -> str:
+    """A mode as the operator takes it; a constant to torch.compile as well."""
+    return str(find_rounding(rounding))
+
+
+def _stochastic_text(bits: int, rule: StochasticRule) -> str:
+    """The same from the fields, which torch.compile reads also from a `Stochastic` made in the code that it traces."""
+    return str(Stochastic(bits=bits, rule=rule))
+
+
 def _check_out(x: torch.Tensor, out: torch.Tensor) -> None:
     check_input(out, "out")
     if out.dtype is not x.dtype or out.device != x.device:
@@ -98,25 +128,6 @@ def _check_out(x: torch.Tensor, out: torch.Tensor) -> None:
         raise ShapeError(f"out has shape {tuple(out.shape)}; it must be x's, {tuple(x.shape)}")
     if torch.is_grad_enabled() and (x.requires_grad or out.requires_grad):
         raise ArgumentError("out= has no gradient: call it under torch.no_grad(), on detached tensors, or without out")
-
-
-def _as_scalar(value: float | torch.Tensor | None, name: str) -> torch.Tensor | None:
-    """A tensor of one element for the operator; Python numbers keep all their bits."""
-    if value is None:
-        return None
-    if not isinstance(value, torch.Tensor):
-        try:
-            return torch.tensor(float(value), dtype=torch.float64)
-        except (TypeError, ValueError):
-            raise ArgumentError(f"{name}={value!r} is no number; give a float or a tensor of one element") from None
-    if value.numel() != 1 or value.dtype.is_complex:
-        given = f"a {value.dtype} tensor of {value.numel()} elements"
-        raise ArgumentError(f"{name} is {given}; give a number or a real tensor of one element")
-    return value.detach()
-
-
-def _number(value: torch.Tensor | None) -> float | None:
-    return None if value is None else float(value.item())
 
 
 def _new_like(x: torch.Tensor) -> torch.Tensor:
@@ -137,15 +148,22 @@ def _run(
     tensor_amax: torch.Tensor | None,
     tensor_scale: torch.Tensor | None,
     nonfinite: str | None,
+    seed: torch.Tensor | None,
+    stream: torch.Tensor | None,
+    offset: torch.Tensor | None,
+    origin: list[int] | None,
+    global_shape: list[int] | None,
 ) -> None:
+    source = random_source(integer(seed), integer(stream) or 0, integer(offset) or 0, origin, global_shape)
     engine.qdq(
         tensor_array(x),
         KINDS[x.dtype],
         find_format(format),
         axis=axis[0] if len(axis) == 1 else (axis[0], axis[1]),
         rounding=rounding,
-        tensor_amax=_number(tensor_amax),
-        tensor_scale=_number(tensor_scale),
+        source=source,
+        tensor_amax=number(tensor_amax),
+        tensor_scale=number(tensor_scale),
         nonfinite=nonfinite,
         out=tensor_array(out),
     )
@@ -168,18 +186,23 @@ def _qdq_out_cpu(x: torch.Tensor, *arguments: Any) -> None:
 
 def _qdq_vmap(info: Any, in_dims: Any, x: torch.Tensor, *arguments: Any) -> tuple[torch.Tensor, int]:
     """One call for the whole batch where samples do not see each other, else one call a sample."""
-    format, axis, rounding, amax, scale, nonfinite = arguments
+    format, axis, rounding, amax, scale, nonfinite, *draws = arguments
     x = x.movedim(in_dims[0], 0) if in_dims[0] is not None else x.expand(info.batch_size, *x.shape)
+    stochastic = draws[0] is not None
+    batched_draws = any(dim is not None for dim in in_dims[7:10])
     batched_scales = in_dims[4] is not None or in_dims[5] is not None
+    if stochastic and not batched_draws:
+        raise UnsupportedError(
+            "stochastic rounding under vmap needs a seed, stream or offset for each sample: give a batch of them"
+        )
     whole = _sees_whole_tensor(format, amax is not None or scale is not None)
-    if not (whole or batched_scales) and x.ndim > 1:
+    if not (whole or stochastic or batched_scales) and x.ndim > 1:
         shifted = [_shift_axis(a, x.ndim - 1) for a in axis]
-        return _StraightThrough.apply(x, format, shifted, rounding, amax, scale, nonfinite), 0
-    amaxes = _per_sample(amax, in_dims[4], info.batch_size)
-    scales = _per_sample(scale, in_dims[5], info.batch_size)
-    samples = zip(x, amaxes, scales, strict=True)
-    results = [_StraightThrough.apply(s, format, axis, rounding, a, t, nonfinite) for s, a, t in samples]
-    return torch.stack(results), 0
+        return _StraightThrough.apply(x, format, shifted, rounding, amax, scale, nonfinite, *draws), 0
+    shared = (0, 1, 2, 5, 9, 10)  # arguments that are no tensors
+    dims = [None if place in shared else dim for place, dim in enumerate(in_dims[1:])]
+    samples = zip(x, *map(_per_sample, arguments, dims, [info.batch_size] * len(dims)), strict=True)
+    return torch.stack([_StraightThrough.apply(*sample) for sample in samples]), 0
 
 
 def _per_sample(value: Any, dim: int | None, size: int) -> Any:
@@ -209,9 +232,22 @@ class _StraightThrough(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        x: torch.Tensor, format: str, axis: list[int], rounding: str, amax: Any, scale: Any, nonfinite: str | None
+        x: torch.Tensor,
+        format: str,
+        axis: list[int],
+        rounding: str,
+        amax: Any,
+        scale: Any,
+        nonfinite: str | None,
+        seed: Any,
+        stream: Any,
+        offset: Any,
+        origin: list[int] | None,
+        global_shape: list[int] | None,
     ) -> torch.Tensor:
-        return torch.ops.lowbit.qdq.default(x, format, axis, rounding, amax, scale, nonfinite)
+        return torch.ops.lowbit.qdq.default(
+            x, format, axis, rounding, amax, scale, nonfinite, seed, stream, offset, origin, global_shape
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -231,10 +267,10 @@ class _StraightThrough(torch.autograd.Function):
 
 
 def _straight_through(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-    return grad, None, None, None, None, None, None
+    return (grad, *[None] * 11)
 
 
-for function in (_spec, _sees_whole_tensor):
+for function in (_spec, _rounding_text, _stochastic_text, _sees_whole_tensor):
     # What torch.compiler.assume_constant_result does, which would import all of torch._dynamo (2 s) to do it.
     vars(function)["_dynamo_marked_constant"] = True
 

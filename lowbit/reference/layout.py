@@ -1,11 +1,12 @@
 """Nested lists and the blocks in them: which elements share a scale (contract §7)."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
 from math import prod
 from typing import Any, TypeAlias, TypeVar, cast
 
-from lowbit.errors import DtypeError, ShapeError
+from lowbit.errors import ArgumentError, DtypeError, ShapeError
 from lowbit.formats import BlockFormat
 
 T = TypeVar("T")
@@ -98,6 +99,33 @@ def blocks(shape: Shape, sides: Shape) -> Iterator[list[int]]:
             for place, side, length in zip(corner, sides, shape, strict=True)
         ]
         yield [_row_major(position, shape) for position in product(*ranges)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where a tensor lies in a larger one: from index `offset` on, or at `origin` in a tensor of `global_shape`."""
+
+    offset: int = 0
+    origin: Sequence[int] | None = None
+    global_shape: Sequence[int] | None = None
+
+
+def logical_indices(shape: Shape, place: Place) -> Iterator[int]:
+    """The row-major index of every element of a tensor, in row-major order, in the whole tensor that it is a part of.
+
+    Raises ArgumentError for one of origin and global_shape without the other or with an offset, ShapeError where the
+    tensor does not fit.
+    """
+    if place.origin is None and place.global_shape is None:
+        return iter(range(place.offset, place.offset + prod(shape)))
+    if place.origin is None or place.global_shape is None or place.offset:
+        raise ArgumentError(f"{place}: give origin and global_shape, or an offset")
+    origin, whole = tuple(place.origin), tuple(place.global_shape)
+    fits = len(origin) == len(whole) == len(shape)
+    if not fits or any(o < 0 or o + n > w for o, n, w in zip(origin, shape, whole, strict=True)):
+        raise ShapeError(f"{place} does not hold a tensor of shape {shape}; give one integer an axis of a larger one")
+    ranges = [range(start, start + length) for start, length in zip(origin, shape, strict=True)]
+    return (_row_major(position, whole) for position in product(*ranges))
 
 
 def _items(x: Nested) -> Sequence[Nested] | None:

@@ -87,27 +87,26 @@ def _round_on_side(
     high = _beyond(grid.element) if last else Fraction(side.values[index + 1])
     distance = min((Fraction(position) - low) / (high - low), Fraction(1))
     mirrored = negative and not grid.is_signed_list
-    if not goes_up(distance, side.codes[index], mode, mirrored=mirrored, negative=negative):
+    if not goes_up(distance, side.codes[index], mode, mirrored=mirrored, outward=abs(high) >= abs(low)):
         return side.codes[index]
     return _overflow_code(grid.element, negative=negative) if last else side.codes[index + 1]
 
 
-def goes_up(distance: Fraction, low_code: int, mode: Mode, *, mirrored: bool, negative: bool) -> bool:
+def goes_up(distance: Fraction, low_code: int, mode: Mode, *, mirrored: bool, outward: bool) -> bool:
     """Whether a number at 0 < distance between its neighbours takes the upper one.
 
-    `mirrored`: the neighbours are magnitudes of a negative number, so up means toward minus infinity. Up leads away
-    from zero except for a negative number on a signed list.
+    `mirrored`: the neighbours are magnitudes of a negative number, so up means toward minus infinity. `outward`: the
+    upper neighbour is the farther one from zero, or as far: on a signed list neighbours may have zero between them.
     """
     if isinstance(mode, Draw):
         return stochastic_up(distance, mode)
-    up_is_away = mirrored or not negative
     match mode:
         case Rounding.NEAREST_EVEN:
             return distance > HALF or (distance == HALF and low_code % 2 == 1)
         case Rounding.NEAREST_AWAY:
-            return distance > HALF or (distance == HALF and up_is_away)
+            return distance > HALF or (distance == HALF and outward)
         case Rounding.TOWARD_ZERO:
-            return not up_is_away
+            return not outward
         case Rounding.TOWARD_POSITIVE:
             return not mirrored
         case Rounding.TOWARD_NEGATIVE:

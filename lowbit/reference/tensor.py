@@ -6,20 +6,22 @@ the exact result once, as everywhere.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, prod
 from typing import Any
 
 from lowbit.errors import ArgumentError, NonfiniteError, ShapeError
 from lowbit.formats import BlockFormat, Correction, Rounding, Stochastic, format
-from lowbit.formats.rounding import enum_member
+from lowbit.formats.rounding import find_rounding
 from lowbit.reference.block import QuantizedBlock, cast_code, cast_value
 from lowbit.reference.layout import (
     Axis,
     Nested,
+    Place,
     Shape,
     block_sides,
     flatten,
     grid_shape,
+    logical_indices,
     nest,
     run_sides,
     shape_of,
@@ -57,6 +59,8 @@ def quantize(
     seed: int | None = None,
     stream: int = 0,
     offset: int = 0,
+    origin: Sequence[int] | None = None,
+    global_shape: Sequence[int] | None = None,
     tensor_amax: float | None = None,
     tensor_scale: float | None = None,
 ) -> Quantized:
@@ -64,8 +68,9 @@ def quantize(
 
     `axis` is the axis of runs and rows, a pair for tiles (default: the last two); whole-tensor blocks and plain casts
     have none. `rounding="stochastic"` (32 bits, midpoint) or a `Stochastic` needs a `seed`; the random bits of an
-    element follow from (seed, stream, offset + its row-major index in x). A format with correction=eden rounds its
-    scales stochastically: it needs a seed with every rounding, and no `offset` (which does not say where blocks lie).
+    element follow from (seed, stream, offset + its row-major index in x), or its index in a tensor of `global_shape`
+    that has x at `origin`. A format with correction=eden rounds its scales stochastically: it needs a seed with every
+    rounding, and no offset or origin (which do not say where blocks lie).
     `tensor_amax` is the amax of the whole tensor where x is a piece of it: for two-level formats, and for whole-tensor
     blocks that need nothing but their amax, which it replaces; `tensor_scale` is a static t of two-level formats. Both
     are rounded to binary32.
@@ -77,7 +82,8 @@ def quantize(
     """
     fmt, shape, numbers = format(fmt), shape_of(x), flatten(x)
     _refuse_nonfinite(numbers, shape, fmt)
-    modes = _modes(rounding, len(numbers), fmt, seed=seed, stream=stream, offset=offset)
+    place = Place(offset=offset, origin=origin, global_shape=global_shape)
+    modes = _modes(rounding, shape, fmt, place, seed=seed, stream=stream)
     if fmt.scale is None:
         check_two_levels(fmt, tensor_amax, tensor_scale)
         codes = [cast_code(number, mode, fmt) for number, mode in zip(numbers, modes, strict=True)]
@@ -109,6 +115,8 @@ def qdq(
     seed: int | None = None,
     stream: int = 0,
     offset: int = 0,
+    origin: Sequence[int] | None = None,
+    global_shape: Sequence[int] | None = None,
     tensor_amax: float | None = None,
     tensor_scale: float | None = None,
 ) -> Any:
@@ -121,6 +129,8 @@ def qdq(
         seed=seed,
         stream=stream,
         offset=offset,
+        origin=origin,
+        global_shape=global_shape,
         tensor_amax=tensor_amax,
         tensor_scale=tensor_scale,
     )
@@ -151,30 +161,31 @@ def dequantize(
 
 def _modes(
     rounding: str | Rounding | Stochastic,
-    count: int,
+    shape: Shape,
     fmt: BlockFormat,
+    place: Place,
     *,
     seed: int | None,
     stream: int,
-    offset: int,
 ) -> list[Mode]:
-    """How each of `count` elements is rounded; random bits follow from its index. Refuses a seed with no use."""
-    chosen = rounding if isinstance(rounding, Stochastic) else enum_member(Rounding, rounding, "rounding")
+    """How each element of a tensor is rounded; random bits follow from its index. Refuses arguments with no use."""
+    chosen = find_rounding(rounding)
     random_scales = fmt.correction is Correction.EDEN
     if random_scales and seed is None:
         raise ArgumentError(f"{fmt} rounds its scales stochastically; give seed= an integer from 0 to 2^64-1")
-    if random_scales and offset:
-        raise ArgumentError(f"offset={offset} does not say which blocks of {fmt} these are; quantize the whole tensor")
-    if isinstance(chosen, Rounding) and chosen is not Rounding.STOCHASTIC:
-        if seed is not None and not random_scales:
-            raise ArgumentError(f"seed={seed} has no effect with rounding={chosen.value!r}; leave it out")
-        return [chosen] * count
+    if random_scales and place != Place():
+        raise ArgumentError(f"{place} does not say which blocks of {fmt} these are; quantize the whole tensor")
+    if not isinstance(chosen, Stochastic):
+        if not random_scales and (seed is not None or stream or place != Place()):
+            raise ArgumentError(
+                f"seed, stream and {place} have no effect with rounding={chosen.value!r}; leave them out"
+            )
+        return [chosen] * prod(shape)
     if seed is None:
         raise ArgumentError("stochastic rounding needs a seed; give seed= an integer from 0 to 2^64-1")
-    plan = chosen if isinstance(chosen, Stochastic) else Stochastic()
     return [
-        Draw(rule=plan.rule, bits=plan.bits, random=random_bits(offset + i, bits=plan.bits, seed=seed, stream=stream))
-        for i in range(count)
+        Draw(rule=chosen.rule, bits=chosen.bits, random=random_bits(i, bits=chosen.bits, seed=seed, stream=stream))
+        for i in logical_indices(shape, place)
     ]
 
 

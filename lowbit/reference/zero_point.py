@@ -43,6 +43,6 @@ def round_to_integer(y: float | Fraction, mode: Mode) -> int:
         return int(copysign(FLT_MAX, y))
     magnitude, negative = abs(Fraction(y)), y < 0
     below = floor(magnitude)
-    if magnitude != below and goes_up(magnitude - below, below, mode, mirrored=negative, negative=negative):
+    if magnitude != below and goes_up(magnitude - below, below, mode, mirrored=negative, outward=True):
         below += 1
     return -below if negative else below

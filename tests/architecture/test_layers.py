@@ -20,6 +20,7 @@ LAYERS = (
     ("atomic_files",),
     ("formats",),
     ("reference",),
+    ("rounding_rules",),
     ("lowering",),
     ("second_level",),
     ("block_plans", "geometry"),
@@ -34,7 +35,15 @@ LAYERS = (
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 STDLIB_ONLY = {"version", "errors", "atomic_files", "formats", "reference"}
-NO_TORCH = STDLIB_ONLY | {"lowering", "second_level", "block_plans", "geometry", "kernels", "backends"}
+NO_TORCH = STDLIB_ONLY | {
+    "rounding_rules",
+    "lowering",
+    "second_level",
+    "block_plans",
+    "geometry",
+    "kernels",
+    "backends",
+}
 REFERENCE_MAY_USE = {"reference", "formats", "errors"}
 # Import name -> name of the distribution that brings it, where the two differ.
 DISTRIBUTION = {"sklearn": "scikit-learn", "llvmlite": "numba"}

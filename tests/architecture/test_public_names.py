@@ -18,6 +18,7 @@ FUNCTIONS = {
     "list_recipes",
     "qdq",
     "quantize",
+    "random_bits",
     "recipe",
     "register",
     "set_num_threads",

@@ -8,6 +8,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from format_cases import CASTS, REGISTERED, SMALL_ELEMENTS, small_float_elements
+from hostile_inputs import critical_numbers
 from oracle_arrays import all_sixteen_bit_numbers, assert_same, bit_patterns, narrow, widen
 
 import lowbit as lb
@@ -153,19 +154,6 @@ def test_wide_casts_of_float32(name: str, rng: np.random.Generator) -> None:
         rounded = (wide + (1 << (dropped - 1)) - 1 + ((wide >> dropped) & 1)) >> dropped << dropped
         expected = np.where(np.isnan(x), np.float32(np.nan), rounded.astype(np.uint32).view(np.float32))
     assert_same(lb.qdq(x, name), expected, x, name)
-
-
-def neighbours(values: np.ndarray) -> np.ndarray:
-    """Binary32 numbers, the next below and the next above each."""
-    single = values.astype(np.float32)
-    return np.concatenate([single, np.nextafter(single, np.float32(np.inf)), np.nextafter(single, np.float32(-np.inf))])
-
-
-def critical_numbers(e: Element) -> np.ndarray:
-    """Every value, every midpoint and their binary32 neighbours, both signs."""
-    values = np.array(e.values())
-    points = neighbours(np.concatenate([values, (values[1:] + values[:-1]) / 2]))
-    return np.unique(np.concatenate([points, -points]))
 
 
 def blocks_of_scale_one(e: Element, numbers: np.ndarray, block: int) -> np.ndarray:

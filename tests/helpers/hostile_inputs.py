@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from oracle_arrays import DTYPES, narrow
 
-from lowbit.formats import BlockFormat, ScaleFloor
+from lowbit.formats import BlockFormat, Element, ScaleFloor
 from lowbit.formats import format as find_format
 
 FLT_MAX = float(np.finfo(np.float32).max)
@@ -128,3 +128,16 @@ def _nudge(rng: np.random.Generator, values: np.ndarray) -> np.ndarray:
     choice = rng.integers(0, 4, single.shape)
     moved = np.where(choice == 0, up, np.where(choice == 1, down, single)).astype(np.float64)
     return np.clip(moved, -FLT_MAX, FLT_MAX)
+
+
+def neighbours(values: np.ndarray) -> np.ndarray:
+    """Binary32 numbers, the next below and the next above each."""
+    single = values.astype(np.float32)
+    return np.concatenate([single, np.nextafter(single, np.float32(np.inf)), np.nextafter(single, np.float32(-np.inf))])
+
+
+def critical_numbers(e: Element) -> np.ndarray:
+    """Every value, every midpoint and their binary32 neighbours, both signs."""
+    values = np.array(e.values())
+    points = neighbours(np.concatenate([values, (values[1:] + values[:-1]) / 2]))
+    return np.unique(np.concatenate([points, -points]))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from format_cases import CASTS, REGISTERED, UNREGISTERED
+from rounding_modes import DETERMINISTIC
 
 WORK = """
 import sys
@@ -35,6 +36,10 @@ for index, name in enumerate(names):
             results[key + "codes"] = q.codes
             if q.scales is not None:
                 results[key + "scales"] = q.scales.view(np.uint32) if q.scales.dtype == np.float32 else q.scales
+    for mode in sys.argv[4].split("|"):
+        arguments = {"rounding": mode, **({"seed": 7} if mode.startswith("stochastic") else {})}
+        results[f"{index}.{mode}.qdq"] = lb.qdq(x, name, **arguments).view(np.uint32)
+        results[f"{index}.{mode}.codes"] = lb.quantize(x, name, **arguments).codes
 np.savez(folder + f"/result{int(flush)}.npz", **results)
 """
 
@@ -50,8 +55,9 @@ def test_subnormal_heavy_input_gives_the_same_bits(tmp_path: Path, rng: np.rando
     single = np.concatenate([x, mixed, deep]).astype(np.float32)
     np.save(tmp_path / "x.npy", np.clip(single, -3e38, 3e38))
     names = "|".join((*REGISTERED, *UNREGISTERED, *CASTS))
+    modes = "|".join((*DETERMINISTIC[1:], "stochastic:8:nearest_odd", "stochastic:16:biased", "stochastic:32:midpoint"))
     for flush in ("0", "1"):
-        command = [sys.executable, "-c", WORK, str(tmp_path), flush, names]
+        command = [sys.executable, "-c", WORK, str(tmp_path), flush, names, modes]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
     with np.load(tmp_path / "result0.npz") as plain, np.load(tmp_path / "result1.npz") as flushed:

@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from fractions import Fraction
 
 from lowbit.errors import FormatError
+from lowbit.formats.binary32 import binary32
 from lowbit.formats.codes import Element
 from lowbit.formats.floats import FloatElement, Specials, parse_float, parse_p3109
 from lowbit.formats.grids import Codebook, parse_codebook, parse_int
@@ -115,6 +116,35 @@ def _half_shift(bits: int) -> Codebook:
     )
 
 
+def _expanded_int4() -> Codebook:
+    """IF4's integers: two's complement k of 4 bits that stand for fl(6k/7), so that the largest is E2M1's 6."""
+    entries = tuple(Fraction(binary32(6 * k / 7)) for k in range(-7, 8))
+    codes = tuple(k & 15 for k in range(-7, 8))
+    return Codebook(name="int4_to6", entries=entries, codes=codes, source="IF4 (arXiv 2603.28765): INT4 times 6/7")
+
+
+_DIALECT_TOPS = (
+    (11, 15), (9, 15), (11, 14), (9, 14), (10, 13), (8, 13), (10, 12), (8, 12), (9, 11), (7, 11), (9, 10), (7, 10),
+    (8, 9), (7, 9), (7, 8),
+)  # fmt: skip
+"""The two largest magnitudes, in halves, of dialects 0 to 14; below them all have 0, 1/2, 1, 3/2, 2 and 3."""
+
+
+def _dialect(number: int) -> Codebook:
+    """One of the 16 dialects of DialectFP4: sign and index of eight magnitudes; the code of -0 is not used."""
+    halves = [0, 1, 2, 3, 4, 5, 6, 8]
+    if number < len(_DIALECT_TOPS):
+        halves[5:] = (6, *_DIALECT_TOPS[number])
+    positive = [(Fraction(half, 2), code) for code, half in enumerate(halves)]
+    pairs = sorted([*positive, *((-value, 8 + code) for value, code in positive if code)])
+    return Codebook(
+        name=f"dialect{number}",
+        entries=tuple(value for value, _ in pairs),
+        codes=tuple(code for _, code in pairs),
+        source="BlockDialect's DialectFP4 (arXiv 2501.01144) figure 4, as a public codec of it lists them",
+    )
+
+
 CODEBOOKS = (
     Codebook(
         name="nf4",
@@ -123,6 +153,8 @@ CODEBOOKS = (
     ),
     *(_razer(sign * Fraction(magnitude, 2)) for magnitude in (5, 10, 16) for sign in (1, -1)),
     *(_half_shift(bits) for bits in range(1, 9)),
+    _expanded_int4(),
+    *(_dialect(number) for number in range(16)),
 )
 
 TAPERED = (HiFloat8(name="hif8", source="Ascend HiFloat8 (arXiv 2409.16626)"),)

@@ -40,10 +40,12 @@ if TYPE_CHECKING:
     )
     from lowbit.ops.front import dequantize, get_num_threads, qdq, quantize, random_bits, set_num_threads
     from lowbit.ops.qtensor import QTensor
+    from lowbit.ops.tensor_scales import AmaxHistory, SampleAndHold, StaticAmax
     from lowbit.recipes import Recipe, list_recipes, recipe
 
 __all__ = [
     "Alternative",
+    "AmaxHistory",
     "Arithmetic",
     "BlockFormat",
     "BlockShape",
@@ -57,11 +59,13 @@ __all__ = [
     "QTensor",
     "Recipe",
     "Rounding",
+    "SampleAndHold",
     "ScaleDomain",
     "ScaleFloor",
     "ScaleRule",
     "Select",
     "Specials",
+    "StaticAmax",
     "Statistic",
     "Stochastic",
     "StochasticRule",
@@ -93,6 +97,7 @@ __all__ = [
 # above in step.
 _HOME = {
     "Alternative": "lowbit.formats",
+    "AmaxHistory": "lowbit.ops.tensor_scales",
     "Arithmetic": "lowbit.formats",
     "BlockFormat": "lowbit.formats",
     "BlockShape": "lowbit.formats",
@@ -106,11 +111,13 @@ _HOME = {
     "QTensor": "lowbit.ops.qtensor",
     "Recipe": "lowbit.recipes",
     "Rounding": "lowbit.formats",
+    "SampleAndHold": "lowbit.ops.tensor_scales",
     "ScaleDomain": "lowbit.formats",
     "ScaleFloor": "lowbit.formats",
     "ScaleRule": "lowbit.formats",
     "Select": "lowbit.formats",
     "Specials": "lowbit.formats",
+    "StaticAmax": "lowbit.ops.tensor_scales",
     "Statistic": "lowbit.formats",
     "Stochastic": "lowbit.formats",
     "StochasticRule": "lowbit.formats",

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 
-from lowbit.ops import torch_ops
+from lowbit.ops import observers, torch_ops
 from lowbit.recipes import Cast, Recipe, Saved
 
 
@@ -84,7 +84,7 @@ def quantized_linear(
     Raises DtypeError for operands that no cast takes (float64), and what torch raises for shapes that do not fit.
     """
     x, weight, bias = _autocast(x, weight, bias)
-    x, weight = _cast(x, plan.input, -1), _cast(weight, plan.weight, -1)
+    x, weight = _cast(x, plan.input, -1, "input"), _cast(weight, plan.weight, -1, "weight")
     if plan.gemms is None:
         return F.linear(x, weight, bias)
     torch_ops.under_torch_func()  # refuses torch.func inside torch.compile, which would drop this backward pass
@@ -101,12 +101,14 @@ class _QuantizedLinear(torch.autograd.Function):
 
     @staticmethod
     def forward(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, casts: GemmCasts) -> torch.Tensor:
-        return F.linear(_cast(x, casts.fprop_input, -1), _cast(weight, casts.fprop_weight, -1), bias)
+        cast_x = _cast(x, casts.fprop_input, -1, "fprop.input")
+        return F.linear(cast_x, _cast(weight, casts.fprop_weight, -1, "fprop.weight"), bias)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: torch.Tensor) -> None:
         x, weight, _, ctx.casts = inputs
         ctx.save_for_backward(x, weight)
+        ctx.name = _observed_name()
         ctx.x_transposed = x.ndim == 2 and x.stride() == (1, x.shape[0])
         ctx.weight_transposed = not weight.is_contiguous()
 
@@ -117,11 +119,13 @@ class _QuantizedLinear(torch.autograd.Function):
         casts: GemmCasts = ctx.casts
         grad_x = grad_weight = grad_bias = None
         if needs_x:
-            cast_grad = _cast(grad_output, casts.dgrad_grad_output, -1)
-            grad_x = _matmul(cast_grad, _cast(weight, casts.dgrad_weight, 0), transposed=ctx.x_transposed)
+            cast_grad = _cast(grad_output, casts.dgrad_grad_output, -1, "dgrad.grad_output", ctx.name)
+            cast_weight = _cast(weight, casts.dgrad_weight, 0, "dgrad.weight", ctx.name)
+            grad_x = _matmul(cast_grad, cast_weight, transposed=ctx.x_transposed)
         tokens = _matrix(grad_output)
         if needs_weight:
-            cast_grad, cast_x = _cast(tokens, casts.wgrad_grad_output, 0), _cast(_matrix(x), casts.wgrad_input, 0)
+            cast_grad = _cast(tokens, casts.wgrad_grad_output, 0, "wgrad.grad_output", ctx.name)
+            cast_x = _cast(_matrix(x), casts.wgrad_input, 0, "wgrad.input", ctx.name)
             grad_weight = _matmul(cast_grad.t(), cast_x, transposed=ctx.weight_transposed)
         if needs_bias:
             grad_bias = tokens.sum(0)
@@ -138,10 +142,28 @@ def _matmul(a: torch.Tensor, b: torch.Tensor, *, transposed: bool) -> torch.Tens
     return b.t().matmul(a.t()).t() if transposed else a.matmul(b)
 
 
-def _cast(operand: torch.Tensor, cast: OperandCast | None, axis: int) -> torch.Tensor:
-    """The operand of a GEMM, whose contraction axis is `axis` (-1 or, for a matrix, 0), cast as asked."""
+def _observed_name() -> str | None:
+    """The name of the layer at work, or None: nobody watches, or the layer is being compiled."""
+    return None if torch.compiler.is_compiling() or observers.active is None else observers.label()[0]
+
+
+def _cast(
+    operand: torch.Tensor, cast: OperandCast | None, axis: int, role: str, name: str | None = None
+) -> torch.Tensor:
+    """The operand of a GEMM, whose contraction axis is `axis` (-1 or, for a matrix, 0), cast as asked.
+
+    `role` and `name` (in a backward pass, that of the layer in its forward pass) are for observers.
+    """
     if cast is None:
         return operand
+    current = _observed_name()
+    if current is None:
+        return _quantized(operand, cast, axis)
+    with observers.labelled(name or current, role):
+        return _quantized(operand, cast, axis)
+
+
+def _quantized(operand: torch.Tensor, cast: OperandCast, axis: int) -> torch.Tensor:
     if not cast.tile:
         return torch_ops.qdq(operand, cast.format, axis=axis, rounding=cast.rounding)
     axes = (-2, -1) if axis == -1 else (-1, -2)

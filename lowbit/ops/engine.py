@@ -17,6 +17,7 @@ from lowbit.formats.block import BlockFormat
 from lowbit.formats.rounding import Rounding, Stochastic, find_rounding
 from lowbit.geometry import Axis, Geometry, geometry, normalized_axes
 from lowbit.lowering import KernelPlan, exact_only, plan_for
+from lowbit.ops import observers
 from lowbit.ops.blockwise import qdq_blocks
 from lowbit.ops.dense import ALIGNMENT, check_out, dense_view, new_array
 from lowbit.ops.draws import NOTHING, RandomSource, draw_of, find_place
@@ -53,8 +54,10 @@ def qdq(
     mode = find_rounding(rounding)
     check_arguments(fmt, tensor_amax, tensor_scale, nonfinite)
     place = find_place(mode, source, x.shape)
+    watched = observers.active is not None
     if out is not None:
         check_out(out, x)
+        x = x.copy(order="K") if watched and np.may_share_memory(x, out) else x
     view = dense_view(x, normalized_axes(axis, x.ndim, fmt), fmt)
     target = None if out is None or not x.ndim else out.transpose(view.order)
     if target is None or not target.flags.c_contiguous:
@@ -76,9 +79,11 @@ def qdq(
             _run_qdq(flat, kernel_view(target, kind), plan, layout, given, draw)
     result = target.reshape(tuple(x.shape[axis] for axis in view.order)).transpose(view.inverse)
     if out is None:
-        return result
-    if not np.may_share_memory(target, out):
+        out = result
+    elif not np.may_share_memory(target, out):
         np.copyto(out, result)
+    if watched:
+        observers.report(x, out, kind, fmt, "qdq", tensor_amax, tensor_scale)
     return out
 
 

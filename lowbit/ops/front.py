@@ -12,7 +12,7 @@ from lowbit.errors import ArgumentError, DtypeError
 from lowbit.formats import BlockFormat, Rounding, Stochastic
 from lowbit.formats import format as find_format
 from lowbit.geometry import Axis, normalized_axes
-from lowbit.ops import arrays, draws, engine, storage
+from lowbit.ops import arrays, draws, engine, observers, storage
 from lowbit.ops.draws import random_source
 from lowbit.ops.qtensor import QTensor
 
@@ -139,7 +139,7 @@ def quantize(
         tensor_scale=tensor_scale,
         nonfinite=nonfinite,
     )
-    return QTensor(
+    quantized = QTensor(
         format=found,
         shape=tuple(array.shape),
         axis=axis,
@@ -149,6 +149,10 @@ def quantize(
         stored=stored,
         tensor_amax=tensor_amax,
     )
+    if observers.active is not None:
+        values = framework.unwrap(quantized.dequantize())[0]
+        observers.report(array, values, kind, found, "quantize", tensor_amax, tensor_scale)
+    return quantized
 
 
 def random_bits(

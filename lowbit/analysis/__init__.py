@@ -1,5 +1,7 @@
-"""What a format does to real numbers: error metrics and block statistics of tensors of any size."""
+"""What a format does to real numbers: error metrics, block statistics, telemetry and theory, at any tensor size."""
 
+from lowbit.analysis import theory
+from lowbit.analysis.blocks import BlockStatistics, ScaleUse, per_block, scale_use, scale_use_of
 from lowbit.analysis.codebooks import learn_codebook
 from lowbit.analysis.measure import measure
 from lowbit.analysis.metrics import (
@@ -7,15 +9,23 @@ from lowbit.analysis.metrics import (
     cosine,
     crest_factor,
     magnitude_bias,
+    mean_error,
+    misalignment,
     qsnr_db,
     relative_mse,
+    shrinkage,
     summary,
 )
-from lowbit.analysis.sums import Summary, Sums
+from lowbit.analysis.record import Log, record
+from lowbit.analysis.summaries import Summary
+from lowbit.analysis.sums import Sums
 from lowbit.analysis.views import FloatView
 
 __all__ = [
+    "BlockStatistics",
     "FloatView",
+    "Log",
+    "ScaleUse",
     "Summary",
     "Sums",
     "bias",
@@ -23,8 +33,16 @@ __all__ = [
     "crest_factor",
     "learn_codebook",
     "magnitude_bias",
+    "mean_error",
     "measure",
+    "misalignment",
+    "per_block",
     "qsnr_db",
+    "record",
     "relative_mse",
+    "scale_use",
+    "scale_use_of",
+    "shrinkage",
     "summary",
+    "theory",
 ]

@@ -1,17 +1,19 @@
 """Quantize a tensor piece by piece and add up what happened; memory does not grow with the tensor."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import ceil, prod, sqrt
+from typing import Any
 
 import numpy as np
 
 from lowbit.analysis.piece import cast_sums, part_sums, whole_block_sums
 from lowbit.analysis.sums import Sums, dot
-from lowbit.analysis.views import FloatView, Index, pieces
+from lowbit.analysis.views import FloatView, Index, as_view, pieces
 from lowbit.errors import NonfiniteError, ShapeError
 from lowbit.formats import BlockFormat
+from lowbit.formats import format as find_format
 
 Progress = Callable[[int], None]
 
@@ -53,8 +55,8 @@ def extent_of(view: FloatView) -> Extent:
 
 
 def measure(
-    view: FloatView,
-    fmt: BlockFormat,
+    x: FloatView | Any,
+    fmt: BlockFormat | str,
     *,
     axis: int | tuple[int, int] = -1,
     extent: Extent | None = None,
@@ -62,30 +64,50 @@ def measure(
 ) -> Sums:
     """The sums of a whole tensor in one format, in pieces of about 2^18 elements cut at block borders.
 
-    view: any shape; a scalar counts as one element. Blocks run along `axis`, tiles over the last two axes or a pair.
+    x: a view, numpy array or torch tensor of any shape; a scalar counts as one element. fmt: a format, its name or spec
+    text. Blocks run along `axis`, tiles over the last two axes or a pair.
     Scales that span pieces (tensor scale, row and tensor blocks) come from a first pass, so the sums are those of the
     whole tensor; `extent` saves that pass if the caller has it. `progress` is told the elements done after each piece.
     Narrow inputs are widened to float32 first and the result is not narrowed again: the error is the format's alone.
     Raises ShapeError for an axis that does not exist or a tile on fewer than two axes, and NonfiniteError where the
     format has no NaN and the tensor has NaN or infinity.
     """
-    view = view.moved(_block_axes(view, fmt, axis))
+    fmt, view = find_format(fmt), x if isinstance(x, FloatView) else as_view(x)
+    view = view.moved(block_axes(view, fmt, axis))
     if extent is None and needs_extent(fmt):
         extent = extent_of(view)
+    refuse_nonfinite(extent, fmt)
+    total = Sums(bits=stored_bits(view.shape, fmt))
+    if extent is not None and _is_one_block(fmt):
+        total += extent.crest
+    row_extent = lru_cache(maxsize=1)(lambda row: extent_of(_part(view, _slices(row))))
+    block = Sums()  # a block larger than a piece, until its last piece
+    for index in pieces(view.shape, grains(fmt)):
+        part = _sums_at(view, fmt, index, extent, row_extent)
+        if _is_partial(fmt, index, view.shape):
+            block = replace(block + part, scale_codes=part.scale_codes)
+            if index[-1].stop == view.shape[-1] and not _is_one_block(fmt):
+                total, block = total + block + block.as_block(), Sums()
+        else:
+            total += part
+        if progress is not None:
+            progress(prod(part.stop - part.start for part in index))
+    return total + block + block.as_block()
+
+
+def _is_partial(fmt: BlockFormat, index: Index, shape: tuple[int, ...]) -> bool:
+    """Whether a piece is a part of one block: of the tensor, which a plain cast counts as too, or of a long row."""
+    long_row = fmt.block is not None and fmt.block.is_row and index[-1].stop - index[-1].start < shape[-1]
+    return _is_one_block(fmt) or long_row
+
+
+def refuse_nonfinite(extent: Extent | None, fmt: BlockFormat) -> None:
+    """NonfiniteError where a format without NaN meets NaN or infinity."""
     if extent is not None and extent.nonfinite and not fmt.has_nan:
         raise NonfiniteError(
             f"{extent.nonfinite} of {extent.elements} elements NaN or infinite, and {fmt} has no NaN to hold them: "
             "replace them (numpy.nan_to_num) or choose a format whose scale has a NaN"
         )
-    total = Sums(bits=stored_bits(view.shape, fmt))
-    if extent is not None and _is_one_block(fmt):
-        total += extent.crest
-    row_extent = lru_cache(maxsize=1)(lambda row: extent_of(_part(view, _slices(row))))
-    for index in pieces(view.shape, _grains(fmt)):
-        total += _sums_at(view, fmt, index, extent, row_extent)
-        if progress is not None:
-            progress(prod(part.stop - part.start for part in index))
-    return total
 
 
 def _sums_at(
@@ -107,7 +129,7 @@ def _sums_at(
         row = row_extent(tuple(part.start for part in index[:-1]))
         sums = part_sums(x, fmt, block_amax=row.block_amax, tensor_amax=tensor_amax)
         return sums + row.crest if index[-1].start == 0 else sums
-    sides = (length,) if fmt.block.is_row else _grains(fmt)
+    sides = (length,) if fmt.block.is_row else grains(fmt)
     return whole_block_sums(x, fmt, sides=sides, tensor_amax=tensor_amax)
 
 
@@ -121,14 +143,14 @@ def stored_bits(shape: tuple[int, ...], fmt: BlockFormat) -> float:
         return 0.0
     bits = float(elements * fmt.element.bits)
     if fmt.scale is not None and fmt.block is not None:
-        sides = (shape[-1],) if fmt.block.is_row else shape if fmt.block.is_tensor else _grains(fmt)
+        sides = (shape[-1],) if fmt.block.is_row else shape if fmt.block.is_tensor else grains(fmt)
         lengths = shape[len(shape) - len(sides) :]
         blocks = prod(ceil(length / side) for length, side in zip(lengths, sides, strict=True))
-        bits += blocks * prod(shape[: len(shape) - len(sides)]) * fmt.scale.storage_bits
+        bits += blocks * prod(shape[: len(shape) - len(sides)]) * fmt.word_bits
     return bits + (32 if fmt.tensor_target is not None else 0)
 
 
-def _block_axes(view: FloatView, fmt: BlockFormat, axis: int | tuple[int, int]) -> tuple[int, ...]:
+def block_axes(view: FloatView, fmt: BlockFormat, axis: int | tuple[int, int]) -> tuple[int, ...]:
     """The axes to move last: those that blocks run along."""
     if fmt.block is None or fmt.block.is_tensor:
         return ()
@@ -145,7 +167,7 @@ def _block_axes(view: FloatView, fmt: BlockFormat, axis: int | tuple[int, int]) 
     raise ShapeError(f"axis={axis}: {fmt} has tiles of {fmt.block}; pass a pair of axes, or -1 for the last two")
 
 
-def _grains(fmt: BlockFormat) -> tuple[int, ...]:
+def grains(fmt: BlockFormat) -> tuple[int, ...]:
     """Sides of blocks of fixed size, none for the others."""
     if fmt.block is None:
         return ()

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowbit.analysis.measure import measure
-from lowbit.analysis.piece import crest_of_blocks
-from lowbit.analysis.sums import Summary, Sums, decibels, error_sums, ratio, relative_error
-from lowbit.analysis.views import as_view, pieces
+from lowbit.analysis.piece import alignment_of_blocks, crest_of_blocks
+from lowbit.analysis.summaries import Summary, decibels, ratio, relative_error
+from lowbit.analysis.sums import Sums, error_sums
+from lowbit.analysis.views import FloatView, as_view, pieces
 from lowbit.errors import ArgumentError, ShapeError
 from lowbit.formats import BlockFormat
 from lowbit.formats import format as find_format
@@ -56,6 +57,37 @@ def cosine(x: Any, y: Any) -> float:
     return ratio(sums.product, sqrt(sums.signal) * sqrt(sums.output))
 
 
+def mean_error(x: Any, y: Any) -> float:
+    """Σ(y-x) / n, in the unit of x; arguments and errors as `qsnr_db`. NaN if there are no elements."""
+    sums = _pair_sums(x, y)
+    return ratio(sums.shift, sums.elements)
+
+
+def shrinkage(x: Any, y: Any) -> float:
+    """1 - Σxy / Σx²: the part of the signal that y lacks, 0 if the error is orthogonal to x. Else as `bias`."""
+    return _pair_sums(x, y).shrinkage
+
+
+def misalignment(x: Any, y: Any, block: int | None = None, *, axis: int = -1) -> float:
+    """1 - E[1/S] with S = <x,x> / <x,y> of a group: the mean over groups of `block` elements along `axis`.
+
+    x, y: the original and its approximation, both rotated if a rotation is used; shapes and types as for `qsnr_db`.
+    None takes the whole axis as a group. Groups that are all zero or not finite do not count; NaN if none does. 0 for
+    quantizers that are unbiased in the direction of x, above 0 where values shrink.
+    Source: Quartet (arXiv 2505.14669 v4) §4, projection magnitude alignment. Raises what `crest_factor` does.
+    """
+    view, side = _blocks(x, block, axis, float64=True)
+    other, _ = _blocks(y, block, axis, float64=True)
+    if view.shape != other.shape:
+        raise ShapeError(f"shapes {view.shape} and {other.shape} differ; pass an array and its approximation")
+    total = Sums()
+    for index in pieces(view.shape, (side,)):
+        found = alignment_of_blocks(view.read(index, np.float64), other.read(index, np.float64), (side,))
+        found = found[~np.isnan(found)]
+        total += Sums(alignment_sum=float(found.sum()), aligned_blocks=found.size)
+    return 1 - ratio(total.alignment_sum, total.aligned_blocks)
+
+
 def crest_factor(x: Any, block: int | None = None, *, axis: int = -1) -> NDArray[np.float64]:
     """amax / RMS of each block of `block` elements along `axis` (None: the whole axis).
 
@@ -64,11 +96,8 @@ def crest_factor(x: Any, block: int | None = None, *, axis: int = -1) -> NDArray
     nonzero element 1; the largest possible value is √block. An empty array gives an empty result.
     Raises ArgumentError for a block below 1, ShapeError for a missing axis, DtypeError for other types.
     """
-    if block is not None and block < 1:
-        raise ArgumentError(f"block={block} is not allowed; use 1 or more, or None for the whole axis")
-    view = as_view(x).moved((axis,))
+    view, side = _blocks(x, block, axis)
     shape = view.shape
-    side = shape[-1] if block is None else min(block, shape[-1])
     if 0 in shape:
         return np.empty((*shape[:-1], 0))
     blocks = np.empty((*shape[:-1], -(-shape[-1] // side)))
@@ -88,6 +117,15 @@ def summary(x: Any, fmt: BlockFormat | str, *, axis: int | tuple[int, int] = -1)
     """
     fmt = find_format(fmt)
     return measure(as_view(x), fmt, axis=axis).summary(str(fmt))
+
+
+def _blocks(x: Any, block: int | None, axis: int, *, float64: bool = False) -> tuple[FloatView, int]:
+    """x with `axis` last, and the length of its blocks."""
+    if block is not None and block < 1:
+        raise ArgumentError(f"block={block} is not allowed; use 1 or more, or None for the whole axis")
+    view = as_view(x, float64=float64).moved((axis,))
+    length = view.shape[-1]
+    return view, max(1, length if block is None else min(block, length))
 
 
 def _pair_sums(x: Any, y: Any) -> Sums:

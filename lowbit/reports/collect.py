@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lowbit.analysis import FloatView, Summary, Sums
 from lowbit.analysis.measure import extent_of, measure, needs_extent
-from lowbit.analysis.sums import decibels, ratio
+from lowbit.analysis.summaries import decibels, ratio
 from lowbit.errors import ArgumentError, NonfiniteError, ShapeError
 from lowbit.formats import BlockFormat
 from lowbit.formats import format as find_format

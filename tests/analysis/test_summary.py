@@ -161,6 +161,8 @@ def test_sums_merge(rng: np.random.Generator) -> None:
     parts = [analysis.measure(FloatView(raw=part), fmt) for part in (x[:3], x[3:4], x[4:])]
     merged, whole = sum(parts, Sums()), analysis.measure(FloatView(raw=x), fmt)
     for field in fields(Sums):
+        if field.name == "lost":
+            continue
         assert getattr(merged, field.name) == pytest.approx(getattr(whole, field.name), rel=1e-12)
     assert merged + Sums() == merged
 

@@ -6,10 +6,22 @@ non-finite member shows in the result; no processor mode can change it.
 
 import numpy as np
 
-from lowbit.kernels.cpu.jit import kernel, stage
+from lowbit.kernels.cpu.jit import kernel, small_stage, stage
 from lowbit.kernels.cpu.memory import load, load_some, memory, reals, store_codes
 from lowbit.kernels.cpu.scalar import INFINITY_BITS
-from lowbit.kernels.cpu.vector import ABSOLUTE, LANES, any_set, larger, largest, splat_bits, where_below
+from lowbit.kernels.cpu.vector import (
+    ABSOLUTE,
+    LANES,
+    any_set,
+    fold_first,
+    fold_last,
+    fold_second,
+    fold_third,
+    larger,
+    largest,
+    splat_bits,
+    where_below,
+)
 
 
 @stage
@@ -45,22 +57,34 @@ def column_amax(x, start, stride, rows, columns, maxima):
 def _row_amaxes(x, start, columns, width, amaxes):
     """Largest magnitudes of the runs of `width` elements in a row, the last one maybe shorter.
 
-    The two common widths are written out: a loop of one or two turns costs more than its work.
+    The two common widths take sixteen runs at a time.
     """
-    mask = splat_bits(ABSOLUTE)
     whole = columns // width
-    if width == LANES:
-        for block in range(whole):
-            amaxes[block] = largest(load(x, start + block * LANES) & mask)
-    elif width == 2 * LANES:
-        for block in range(whole):
-            i = start + block * 2 * LANES
-            amaxes[block] = largest(larger(load(x, i) & mask, load(x, i + LANES) & mask))
-    else:
-        for block in range(whole):
-            amaxes[block] = run_amax(x, start + block * width, width)
+    first = whole - whole % LANES if width == LANES or width == 2 * LANES else 0
+    for block in range(0, first, LANES):
+        i = start + block * width
+        left = fold_third(_four_runs(x, i, width), _four_runs(x, i + 4 * width, width))
+        right = fold_third(_four_runs(x, i + 8 * width, width), _four_runs(x, i + 12 * width, width))
+        store_codes(amaxes, block, fold_last(left, right))
+    for block in range(first, whole):
+        amaxes[block] = run_amax(x, start + block * width, width)
     if whole * width < columns:
         amaxes[whole] = run_amax(x, start + whole * width, columns - whole * width)
+
+
+@small_stage
+def _short_run(x, i, width):
+    """Magnitudes of one vector, or the larger ones of two."""
+    mask = splat_bits(ABSOLUTE)
+    magnitude = load(x, i) & mask
+    return larger(magnitude, load(x, i + LANES) & mask) if width > LANES else magnitude
+
+
+@small_stage
+def _four_runs(x, i, width):
+    """Four runs, folded twice."""
+    left = fold_first(_short_run(x, i, width), _short_run(x, i + width, width))
+    return fold_second(left, fold_first(_short_run(x, i + 2 * width, width), _short_run(x, i + 3 * width, width)))
 
 
 @stage

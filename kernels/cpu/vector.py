@@ -196,6 +196,37 @@ def where_zero(typing_context: Any, tested: Any, yes: Any, no: Any) -> Any:
     return yes(tested, yes, yes), emit
 
 
+def _fold(low: list[int], high: list[int]) -> Any:
+    """Lane-wise unsigned maximum of two selections among the lanes of two vectors (the second's are 16 to 31)."""
+
+    @intrinsic
+    def function(typing_context: Any, left: Any, right: Any) -> Any:
+        def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            first, second = (shuffle(builder, args[0], args[1], lanes) for lanes in (low, high))
+            return builder.select(builder.icmp_unsigned(">", first, second), first, second)
+
+        return Bits(Bits, Bits), emit
+
+    return function
+
+
+def _in_quarters(lanes: list[int]) -> list[int]:
+    """The same selection in each quarter of a vector, where shuffles are cheapest; 4 to 7 are the second vector's."""
+    return [quarter + lane % 4 + lane // 4 * LANES for quarter in range(0, LANES, 4) for lane in lanes]
+
+
+def _quarters(quarters: list[int]) -> list[int]:
+    """Whole quarters, 4 to 7 being the second vector's."""
+    return [4 * quarter + lane for quarter in quarters for lane in range(4)]
+
+
+# Folding 16 vectors in four rounds leaves the largest lane of vector i in lane i.
+fold_first = _fold(_in_quarters([0, 1, 4, 5]), _in_quarters([2, 3, 6, 7]))
+fold_second = _fold(_in_quarters([0, 2, 4, 6]), _in_quarters([1, 3, 5, 7]))
+fold_third = _fold(_quarters([0, 1, 4, 5]), _quarters([2, 3, 6, 7]))
+fold_last = _fold(_quarters([0, 2, 4, 6]), _quarters([1, 3, 5, 7]))
+
+
 ABSOLUTE = np.uint32(0x7FFFFFFF)
 SIGN = np.uint32(0x80000000)
 EXPONENT = np.uint32(0x7F800000)

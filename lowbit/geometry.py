@@ -12,7 +12,7 @@ import numpy as np
 from lowbit.errors import ArgumentError, ShapeError
 from lowbit.formats.block import BlockFormat
 
-SEGMENT = 1024
+SEGMENT = 2048
 """Columns that a kernel handles at a time: their scales and maxima stay in the first-level cache."""
 
 LONG = 4096

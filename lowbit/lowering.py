@@ -15,7 +15,7 @@ from math import ceil, frexp, isqrt
 
 import numpy as np
 
-from lowbit.formats.binary32 import FLT_MAX, INFINITY_BITS, float_to_bits, quotient
+from lowbit.formats.binary32 import FLT_MAX, INFINITY_BITS, quotient
 from lowbit.formats.block import BlockFormat
 from lowbit.formats.codes import Element
 from lowbit.formats.floats import FloatElement, Specials
@@ -123,29 +123,6 @@ def plan_for(fmt: BlockFormat, mode: Rounding | Stochastic = Rounding.NEAREST_EV
         record["vector"] = SCALAR
     table = np.zeros(0, TABLE) if fmt.element.regular is not None else table_of(fmt.element, mode)
     return KernelPlan(frozen(record), frozen(table), mode is Rounding.NEAREST_EVEN)
-
-
-@lru_cache(maxsize=128)
-def decoded_bits(element: Element) -> np.ndarray:
-    """Binary32 bits of the value of every code (at most 19 bits wide)."""
-    codes = np.arange(1 << element.bits, dtype=np.uint32)
-    if isinstance(element, FloatElement) and (element.exponent_bits, element.bias) == (8, 127) and element.signed:
-        bits = codes << np.uint32(23 - element.mantissa_bits)  # the upper part of binary32
-        return np.where((bits & 0x7FFFFFFF) > INFINITY_BITS, np.uint32(0x7FC00000), bits)
-    return np.array([float_to_bits(element.decode(int(code))) for code in codes], np.uint32)
-
-
-@lru_cache(maxsize=128)
-def decoded_scale_bits(fmt: BlockFormat) -> np.ndarray:
-    """Binary32 bits of what every scale code multiplies with: its value, or the inverse of it (scale_domain=encode)."""
-    assert fmt.scale is not None
-    bits = decoded_bits(fmt.scale)
-    if fmt.scale_domain is ScaleDomain.DECODE:
-        return bits
-    inverses = (
-        min(quotient(1.0, value), FLT_MAX) if value != 0 else 0.0 for value in map(fmt.scale.decode, range(len(bits)))
-    )
-    return np.array([float_to_bits(inverse) for inverse in inverses], np.uint32)
 
 
 def frozen(array: np.ndarray) -> np.ndarray:

@@ -5,6 +5,8 @@ axis width 1. A band is one row of blocks; a segment is a stretch of a band that
 its maxima and for rounding, the second time from cache.
 """
 
+import numpy as np
+
 from lowbit.kernels.cpu.jit import small_stage
 from lowbit.kernels.cpu.vector import LANES
 
@@ -24,3 +26,19 @@ def locate(grid, item):
 def scratch_size(grid):
     """Entries of a scratch array that holds one number a column or block of a segment, in whole vectors."""
     return min(grid.segment, grid.columns) + 2 * LANES
+
+
+@small_stage
+def block_inverse(width):
+    """What `block_of` needs to know of blocks that are whole vectors wide: 2^32 over their number of vectors."""
+    return (np.int64(1) << 32) // (width // LANES) + 1
+
+
+@small_stage
+def block_of(column, inverse):
+    """column // width for columns of a segment that are multiples of sixteen, by a multiplication.
+
+    A loop over vectors needs it: loops of one or two turns for each block cost more than their work. Exact as long as
+    a segment's number of vectors, times that of a block, stays below 2^32.
+    """
+    return ((column // LANES) * inverse) >> 32

@@ -29,7 +29,8 @@ def dequantize_word_items(packed, words, out, decoded, scales, block, bits, tens
         width = min(grid.width, columns)
         for row in range(rows):
             base = start + row * grid.columns
-            unpack_run(source, base // grid.columns * row_bytes + column * bits // 8, columns, bits, row_codes)
+            at = base // grid.columns * row_bytes + column * bits // 8
+            unpack_run(source, at, len(packed), columns, bits, row_codes)
             for i in range(columns):
                 word = words[band * blocks + (column + i) // grid.width]
                 code = np.uint32(word & mask)

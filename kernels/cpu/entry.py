@@ -9,7 +9,8 @@ from lowbit.kernels.cpu.dequantize_words import dequantize_word_items as dequant
 from lowbit.kernels.cpu.exact_items import exact_qdq_items as exact_qdq_items
 from lowbit.kernels.cpu.exact_items import exact_quantize_items as exact_quantize_items
 from lowbit.kernels.cpu.fake_quantize import qdq_items as qdq_items
-from lowbit.kernels.cpu.packing import unpack_rows as unpack_rows
+from lowbit.kernels.cpu.packing import UNPACK_CHUNK as UNPACK_CHUNK
+from lowbit.kernels.cpu.packing import unpack_items as unpack_items
 from lowbit.kernels.cpu.quantize_codes import quantize_items as quantize_items
 from lowbit.kernels.cpu.random import random_items as random_items
 from lowbit.kernels.cpu.scheduler import run_ranges as run_ranges

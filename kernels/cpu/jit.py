@@ -19,7 +19,7 @@ from numba import njit
 from numba.core import config
 from numba.extending import intrinsic as numba_intrinsic
 
-from lowbit import block_plans, lowering, rounding_rules
+from lowbit import block_plans, decoding, lowering, rounding_rules
 from lowbit.formats import binary32
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False, "boundscheck": False}
@@ -69,7 +69,8 @@ def cache_directory() -> Path:
 def source_hash() -> str:
     """Hash of the compiler's version, the kernel sources and the modules whose constants they compile in."""
     folder = Path(__file__).parent
-    constants = [Path(module.__file__ or "") for module in (block_plans, lowering, rounding_rules, binary32)]
+    modules = (block_plans, decoding, lowering, rounding_rules, binary32)
+    constants = [Path(module.__file__ or "") for module in modules]
     digest = hashlib.sha256(f"{numba_version} {llvmlite.__version__} {sys.version}".encode())
     for path in (*sorted(folder.glob("*.py")), *constants):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())

@@ -36,6 +36,18 @@ def memory(typing_context: Any, array: Any) -> Any:
 
 
 @intrinsic
+def line_of(typing_context: Any, start: Any) -> Any:
+    """The same memory from its first cache line (64 bytes) on: vectors at multiples of sixteen then lie in one line."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        whole = ir.IntType(64)
+        raised = builder.add(builder.ptrtoint(args[0], whole), ir.Constant(whole, 63))
+        return builder.inttoptr(builder.and_(raised, ir.Constant(whole, -64)), args[0].type)
+
+    return start(start), emit
+
+
+@intrinsic
 def advance(typing_context: Any, start: Any, count: Any) -> Any:
     """Memory that starts `count` elements further on."""
 

@@ -1,24 +1,88 @@
-"""Codes to bytes and back: element i of a run at bit i * bits, low bits first, zero padding (contract §9)."""
+"""Codes to bytes and back: element i of a run at bit i * bits, low bits first, zero padding (contract §9).
+
+Codes of at most 8 bits go sixteen at a time through two 64-bit words; wider ones, which are rare, one by one.
+"""
 
 import numpy as np
 
 from lowbit.kernels.cpu.jit import kernel, stage
-from lowbit.kernels.cpu.memory import keep, memory
+from lowbit.kernels.cpu.memory import advance, keep, load, load_some, memory, store_codes
+from lowbit.kernels.cpu.packed_lanes import (
+    load_codes,
+    load_word,
+    pack_lanes,
+    shorts,
+    store_nibbles,
+    store_word,
+    unpack_lanes,
+)
+from lowbit.kernels.cpu.vector import LANES, splat_bits
+
+UNPACK_CHUNK = 1024
+"""Codes that are unpacked at a time: whole bytes whatever their width."""
 
 
 @stage
 def pack_run(codes, count, bits, out, start):
-    """Pack codes[:count] into out[start:], a whole number of bytes."""
+    """Pack codes[:count] into out[start:], a whole number of bytes. Nothing beyond them is read or written."""
     if bits == 8:
-        for i in range(count):
-            out[start + i] = np.uint8(codes[i])
+        _pack_whole(codes, count, advance(out, start))
+    elif bits == 16:
+        _pack_whole(codes, count, shorts(out, start))
     elif bits == 4:
-        for i in range(count // 2):
-            out[start + i] = np.uint8(codes[2 * i] | (codes[2 * i + 1] << np.uint32(4)))
-        if count % 2:
-            out[start + count // 2] = np.uint8(codes[count - 1])
+        _pack_nibbles(codes, count, out, start)
+    elif bits < 8:
+        _pack_narrow(codes, count, bits, out, start)
     else:
         _pack_any(codes, count, bits, out, start)
+
+
+@stage
+def _pack_whole(codes, count, out):
+    """Codes of whole bytes."""
+    whole = count - count % LANES
+    for i in range(0, whole, LANES):
+        store_codes(out, i, load(codes, i))
+    for i in range(whole, count):
+        out[i] = codes[i]
+
+
+@stage
+def _pack_nibbles(codes, count, out, start):
+    """Codes of 4 bits, the commonest width: a byte a pair."""
+    whole = count - count % LANES
+    for i in range(0, whole, LANES):
+        store_nibbles(out, start + (i >> 1), load(codes, i))
+    for i in range(whole, count - 1, 2):
+        out[start + (i >> 1)] = np.uint8(codes[i] | (codes[i + 1] << np.uint32(4)))
+    if count % 2:
+        out[start + (count >> 1)] = np.uint8(codes[count - 1])
+
+
+@stage
+def _pack_narrow(codes, count, bits, out, start):
+    """Codes of fewer than 8 bits. Words overlap: the next one covers what was written too much, the last ones fit."""
+    step = np.int64(bits)
+    end = start + (count * bits + 7) // 8
+    writable = (end - 8 - step - start) // (2 * step) + 1
+    whole = min(max(writable, 0) * LANES, count - count % LANES)
+    at = start
+    for i in range(0, whole, LANES):
+        low, high = pack_lanes(load(codes, i), step)
+        store_word(out, at, low)
+        store_word(out, at + step, high)
+        at += 2 * step
+    for i in range(whole, count, LANES):
+        low, high = pack_lanes(load_some(codes, i, min(count - i, LANES)), step)
+        _store_bytes(out, at, low, min(step, end - at))
+        _store_bytes(out, at + step, high, min(step, end - at - step))
+        at += 2 * step
+
+
+@stage
+def _store_bytes(out, at, word, size):
+    for byte in range(size):
+        out[at + byte] = np.uint8(word >> np.uint64(8 * byte))
 
 
 @stage
@@ -37,16 +101,56 @@ def _pack_any(codes, count, bits, out, start):
 
 
 @stage
-def unpack_run(packed, start, count, bits, codes):
-    """Unpack `count` codes from packed[start:] into codes[:count]."""
+def unpack_run(packed, start, end, count, bits, codes):
+    """Unpack `count` codes from packed[start:] into codes[:count]; the last vector is filled up with some codes.
+
+    No byte from packed[end] on is read: `end` is where memory ends, not the run.
+    """
+    if count % LANES:
+        store_codes(codes, count - count % LANES, splat_bits(np.uint32(0)))
     if bits == 8:
-        for i in range(count):
-            codes[i] = packed[start + i]
-    elif bits == 4:
-        for i in range(count):
-            codes[i] = (np.uint32(packed[start + (i >> 1)]) >> np.uint32(4 * (i & 1))) & np.uint32(15)
+        _unpack_whole(advance(packed, start), count, codes)
+    elif bits < 8:
+        _unpack_narrow(packed, start, end, count, bits, codes)
+    elif bits == 16:
+        _unpack_whole(shorts(packed, start), count, codes)
     else:
         _unpack_any(packed, start, count, bits, codes)
+
+
+@stage
+def _unpack_whole(packed, count, codes):
+    """Codes of whole bytes."""
+    whole = count - count % LANES
+    for i in range(0, whole, LANES):
+        store_codes(codes, i, load_codes(packed, i))
+    for i in range(whole, count):
+        codes[i] = packed[i]
+
+
+@stage
+def _unpack_narrow(packed, start, end, count, bits, codes):
+    """Codes of fewer than 8 bits; whole words are read as far as memory reaches."""
+    step = np.int64(bits)
+    readable = (end - 8 - step - start) // (2 * step) + 1
+    whole = min(max(readable, 0) * LANES, count)
+    at = start
+    for i in range(0, whole, LANES):
+        store_codes(codes, i, unpack_lanes(load_word(packed, at), load_word(packed, at + step), step))
+        at += 2 * step
+    for i in range((whole + LANES - 1) // LANES * LANES, count, LANES):
+        low, high = _load_bytes(packed, at, end), _load_bytes(packed, at + step, end)
+        store_codes(codes, i, unpack_lanes(low, high, step))
+        at += 2 * step
+
+
+@stage
+def _load_bytes(packed, at, end):
+    """The bytes from `at` on that lie below `end`, at most eight, as a word."""
+    word = np.uint64(0)
+    for byte in range(min(np.int64(8), end - at)):
+        word |= np.uint64(packed[at + byte]) << np.uint64(8 * byte)
+    return word
 
 
 @stage
@@ -64,14 +168,21 @@ def _unpack_any(packed, start, count, bits, codes):
 
 
 @kernel
-def unpack_rows(packed, codes, columns, bits, first, last):
-    """Unpack rows first..last of a packed matrix into `codes` (one-dimensional, row-major, one code an entry)."""
+def unpack_items(packed, codes, columns, bits, first, last):
+    """Unpack chunks first..last of the rows of a packed matrix into `codes` (row-major, one code an entry).
+
+    A chunk is UNPACK_CHUNK codes of a row, the last one of a row maybe fewer.
+    """
     source, target = memory(packed), memory(codes)
     row_bytes = (columns * bits + 7) // 8
-    scratch = np.empty(columns, np.uint32)
-    row_codes = memory(scratch)
-    for row in range(first, last):
-        unpack_run(source, row * row_bytes, columns, bits, row_codes)
-        for i in range(columns):
-            target[row * columns + i] = row_codes[i]
+    chunks = (columns + UNPACK_CHUNK - 1) // UNPACK_CHUNK
+    scratch = np.empty(UNPACK_CHUNK, np.uint32)
+    found = memory(scratch)
+    for item in range(first, last):
+        row, column = item // chunks, item % chunks * UNPACK_CHUNK
+        count = min(UNPACK_CHUNK, columns - column)
+        unpack_run(source, row * row_bytes + column * bits // 8, len(packed), count, bits, found)
+        out = advance(target, row * columns + column)
+        for i in range(count):
+            out[i] = found[i]
     keep(scratch)

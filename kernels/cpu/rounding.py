@@ -173,11 +173,13 @@ def round_to_codes(element, code, how, bits, encode, scale, random):
         codes = _drop_bits(how, dropped, ceiling, bits, random) >> dropped
     else:
         if inside:
-            magnitude, lowest, largest = smaller(as_real(bits & splat_bits(ABSOLUTE)), scale), as_bits(encode), scale
+            magnitude, lowest = smaller(as_real(bits & splat_bits(ABSOLUTE)), scale), as_bits(encode)
         else:
             magnitude = smaller(scaled_magnitude(bits, encode, divide), clamp)
         rounded, steps, binade = _round(how, magnitude, lowest, shift, bits, random)
-        codes = where_less(largest, rounded, beyond, steps + ((binade - lowest) >> dropped))
+        codes = steps + ((binade - lowest) >> dropped)
+        if not inside:  # there, magnitudes were clamped to the largest value of the scaled grid
+            codes = where_less(largest, rounded, beyond, codes)
     if integer:
         return where_below(bits, splat_bits(SIGN), codes, zero - codes) & mask
     sign = (bits & splat_bits(SIGN)) >> sign_shift

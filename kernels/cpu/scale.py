@@ -8,14 +8,13 @@ import numpy as np
 
 from lowbit.kernels.cpu.jit import small_stage, stage
 from lowbit.kernels.cpu.memory import load, store_reals
-from lowbit.kernels.cpu.scalar import FLT_MAX, magnitude_code
+from lowbit.kernels.cpu.scalar import FLT_MAX
 from lowbit.kernels.cpu.vector import (
     EXPONENT,
     LANES,
     any_set,
     as_bits,
     as_real,
-    bits_of,
     larger,
     real_of,
     smaller,
@@ -145,15 +144,3 @@ def _on_scale_grid(p, target):
         step = as_real(binade - splat_bits(np.uint32(p.scale_mantissa << 23)))
         rounded = where_less(rounded, target, rounded + step, rounded)
     return rounded
-
-
-@stage
-def scale_code(p, scale, amax_bits):
-    """Code of the scale of a block inside the plan's bounds (its bit pattern for binary32 scales)."""
-    if p.scale_family == FLOAT32_SCALE:
-        return bits_of(scale)
-    if p.scale_family == POWER_OF_TWO:
-        exponent = (amax_bits + p.scale_increment) >> np.uint32(23)
-        lowest = p.target_exponent + np.int32(127) + p.scale_min_exponent
-        return np.uint32(0) if amax_bits == np.uint32(0) else exponent - np.uint32(lowest)
-    return magnitude_code(np.float64(scale), p.scale_mantissa, p.scale_min_exponent) - np.uint32(p.scale_code_base)

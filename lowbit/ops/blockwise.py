@@ -4,10 +4,10 @@ import numpy as np
 
 from lowbit import backends
 from lowbit.block_plans import BlockwisePlan, blockwise_plan
+from lowbit.decoding import decoded_bits, decoded_scale_bits
 from lowbit.formats.block import BlockFormat
 from lowbit.formats.rounding import Rounding
 from lowbit.geometry import Geometry
-from lowbit.lowering import decoded_bits, decoded_scale_bits
 from lowbit.ops.running import run
 
 NO_BYTES, NO_WORDS, NO_BITS = np.zeros(0, np.uint8), np.zeros(0, np.uint64), np.zeros(0, np.uint32)

@@ -70,6 +70,16 @@ def check_out(out: np.ndarray, x: np.ndarray) -> None:
         raise ArgumentError("out overlaps the input in part; give the input itself or separate memory")
 
 
+def check_result(out: np.ndarray, shape: tuple[int, ...], sources: tuple[np.ndarray, ...]) -> None:
+    """`out` must have the result's shape, be writable, and share no memory with what is read while it is written."""
+    if out.shape != shape:
+        raise ShapeError(f"out has shape {out.shape}, the result {shape}; give an array of the result's shape")
+    if not out.flags.writeable:
+        raise ArgumentError("out is read-only; give a writable array")
+    if any(np.may_share_memory(out, source) and _shares_memory(out, source) for source in sources):
+        raise ArgumentError("out overlaps the stored codes or scales; give separate memory")
+
+
 def _shares_memory(out: np.ndarray, x: np.ndarray) -> bool:
     """Whether two arrays have an element in common; undecided cases count as overlap."""
     try:

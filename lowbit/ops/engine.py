@@ -103,9 +103,7 @@ def _run_qdq(
     flat: np.ndarray, target: np.ndarray, plan: KernelPlan, layout: Geometry, given: np.ndarray, draw: np.ndarray
 ) -> None:
     kernels = backends.load()
-    columns = int(layout.record[0]["columns"])
-    aligned = target.ctypes.data % ALIGNMENT == 0 and columns * target.itemsize % ALIGNMENT == 0
-    stream = aligned and target.nbytes >= STREAM_BYTES and target.ctypes.data != flat.ctypes.data
+    stream = target.ctypes.data != flat.ctypes.data and streams(target, layout)
     record, grid = plan.record, layout.record
     run_paths(
         plan,
@@ -122,6 +120,12 @@ def _run_qdq(
 def fast_draw(plan: KernelPlan, draw: np.ndarray) -> np.ndarray | None:
     """What the vector kernels draw from: None chooses those that round to nearest even."""
     return None if plan.nearest_even else draw
+
+
+def streams(target: np.ndarray, layout: Geometry) -> bool:
+    """Whether a result is written past the caches: large, and with every vector of a row on its own boundary."""
+    row_bytes = int(layout.record[0]["columns"]) * target.itemsize
+    return target.nbytes >= STREAM_BYTES and target.ctypes.data % ALIGNMENT == 0 and row_bytes % ALIGNMENT == 0
 
 
 def prepare(

@@ -11,7 +11,7 @@ from lowbit.errors import DtypeError
 from lowbit.formats.block import BlockFormat
 from lowbit.geometry import Axis
 from lowbit.ops import arrays, storage
-from lowbit.ops.dense import check_out
+from lowbit.ops.dense import check_result
 from lowbit.ops.engine import Kind
 from lowbit.ops.storage import Stored
 
@@ -96,16 +96,29 @@ class QTensor:
         the values. Raises DtypeError and ShapeError.
         """
         kind = self.kind if dtype is None else self.framework.kind_of(dtype)
-        values = storage.dequantize(self.stored, self.storage_shape, kind, self.format)
-        values = self._restored(values).reshape(self.shape)
         if out is None:
-            return self.framework.wrap(values, kind)
+            return self.framework.wrap(self._values(kind), kind)
         target, target_kind = self.framework.unwrap(out)
         if target_kind != kind:
             raise DtypeError(f"out is {target_kind}, the result {kind}; give an array of that dtype or pass dtype=")
-        check_out(target, values)
-        np.copyto(target, values)
+        check_result(target, self.shape, self._parts)
+        ordered = target.transpose(self._order)
+        if ordered.flags.c_contiguous and ordered.flags.aligned:
+            ordered = ordered.reshape(self.storage_shape)
+            storage.dequantize(self.stored, self.storage_shape, kind, self.format, out=ordered)
+        else:
+            np.copyto(target, self._values(kind))
         return out
+
+    @property
+    def _parts(self) -> tuple[np.ndarray, ...]:
+        """The stored arrays."""
+        return (self.stored.packed,) if self.stored.scales is None else (self.stored.packed, self.stored.scales)
+
+    def _values(self, kind: Kind) -> np.ndarray:
+        """The values in new memory, in the tensor's shape."""
+        values = storage.dequantize(self.stored, self.storage_shape, kind, self.format)
+        return self._restored(values).reshape(self.shape)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write to a .safetensors file, atomically (packed codes, scales, metadata). Raises FileError."""

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from lowbit import backends
+from lowbit.decoding import decode_plan_for, decoded_scale_bits
 from lowbit.formats.block import BlockFormat
 from lowbit.formats.rounding import Rounding, Stochastic, find_rounding
 from lowbit.geometry import Axis, Geometry, geometry, normalized_axes
-from lowbit.lowering import KernelPlan, decoded_bits, decoded_scale_bits, plan_for
+from lowbit.lowering import KernelPlan, plan_for
 from lowbit.ops.blockwise import dequantize_words, quantize_blocks
 from lowbit.ops.dense import dense_view, new_array
 from lowbit.ops.draws import NOTHING, RandomSource, draw_of, find_place
@@ -21,6 +22,7 @@ from lowbit.ops.engine import (
     prepare_blocks,
     read_view,
     refuse_nonfinite,
+    streams,
 )
 from lowbit.ops.running import GRAIN_ELEMENTS, run, run_paths
 from lowbit.ops.sparsity import prune
@@ -66,8 +68,8 @@ def quantize(
     place = find_place(mode, source, x.shape)
     view = dense_view(x, normalized_axes(axis, x.ndim, fmt), fmt, axis_last=True)
     shape = view.array.shape
-    packed = np.empty((*shape[:-1], row_bytes(shape[-1], fmt)), np.uint8)
-    scales = np.zeros(0 if fmt.scale is None else grid_shape(shape, fmt), scale_dtype(fmt))
+    packed = new_array((*shape[:-1], row_bytes(shape[-1], fmt)), np.dtype(np.uint8))
+    scales = new_array((0,) if fmt.scale is None else grid_shape(shape, fmt), scale_dtype(fmt))
     if x.size:
         flat = read_view(view.array, kind)
         refuse_nonfinite(flat, kind, fmt, nonfinite, x)
@@ -116,41 +118,65 @@ def _run_quantize(
     )
 
 
-def dequantize(stored: Stored, shape: tuple[int, ...], kind: Kind, fmt: BlockFormat) -> np.ndarray:
-    """The values of a stored tensor, C-contiguous, axes in storage order. `shape` is the unpacked shape."""
-    out = new_array(shape, DTYPES[kind])
-    if not out.size:
-        return out
-    kernels, layout = backends.load(), packed_geometry(shape, fmt)
+def dequantize(
+    stored: Stored, shape: tuple[int, ...], kind: Kind, fmt: BlockFormat, out: np.ndarray | None = None
+) -> np.ndarray:
+    """The values of a stored tensor, C-contiguous, axes in storage order. `shape` is the unpacked shape.
+
+    out: C-contiguous memory for the result, of that shape.
+    """
+    result = new_array(shape, DTYPES[kind]) if out is None else out
+    if not result.size:
+        return result
+    layout, packed, flat = packed_geometry(shape, fmt), _read_only(stored.packed), kernel_view(result, kind)
     if fmt.side_bits:
         assert stored.scales is not None
-        flat = kernel_view(out, kind)
-        dequantize_words(stored.packed.reshape(-1), stored.scales, flat, stored.tensor_scale, fmt, layout)
-        return out
-    scales = np.zeros(0, np.uint32) if fmt.scale is None else _scale_bits(stored.scales, fmt)
-    element = fmt.element
-    decoded, narrow = decoded_bits(element), element.min_positive >= 2.0**-40 and element.max <= 2.0**40
-    packed, flat = stored.packed.reshape(-1), kernel_view(out, kind)
+        dequantize_words(packed, stored.scales, flat, stored.tensor_scale, fmt, layout)
+        return result
+    kernels, plan, level = backends.load(), decode_plan_for(fmt.element), stored.tensor_scale
+    words, table = _words(stored.scales, fmt)
+    stream = streams(flat, layout)
 
     def work(first: int, last: int) -> None:
         kernels.dequantize_items(
-            packed, scales, flat, decoded, element.bits, narrow, stored.tensor_scale, layout.record, first, last
+            packed, words, table, flat, plan.values, plan.record, level, layout.record, stream, first, last
         )
 
     run(work, layout)
-    return out
+    return result
+
+
+def _words(scales: np.ndarray | None, fmt: BlockFormat) -> tuple[np.ndarray, np.ndarray]:
+    """The words of blocks and the binary32 bits of scales by code, as kernels take them (see `block_words`)."""
+    if scales is None or fmt.scale is None:
+        return _NOTHING, _NO_TABLE
+    if fmt.is_float32_scale:
+        return _read_only(scales).view(np.uint32), _NO_TABLE
+    return _read_only(scales), _read_only(decoded_scale_bits(fmt))
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """One-dimensional and read-only, so that arrays of either kind do not need kernels of their own."""
+    flat = np.ascontiguousarray(array).reshape(-1).view()
+    flat.flags.writeable = False
+    return flat
+
+
+_NOTHING = _read_only(np.zeros(0, np.uint8))
+_NO_TABLE = _read_only(np.zeros(0, np.uint32))
 
 
 def unpack(packed: np.ndarray, columns: int, bits: int) -> np.ndarray:
     """One code an element, shape (..., columns); uint8 up to 8 bits, uint16 up to 16, else uint32."""
-    codes = np.empty((*packed.shape[:-1], columns), code_dtype(bits))
+    codes = new_array((*packed.shape[:-1], columns), code_dtype(bits))
     if codes.size:
-        flat, source, rows = codes.reshape(-1), packed.reshape(-1), codes.size // columns
-        kernels = backends.load()
+        flat, source, kernels = codes.reshape(-1), _read_only(packed), backends.load()
+        chunk = kernels.UNPACK_CHUNK
+        width = codes.size if columns * bits % 8 == 0 else columns  # rows that fill whole bytes are one
         kernels.run_ranges(
-            lambda first, last: kernels.unpack_rows(source, flat, columns, bits, first, last),
-            rows,
-            grain=max(1, GRAIN_ELEMENTS // columns),
+            lambda first, last: kernels.unpack_items(source, flat, width, bits, first, last),
+            codes.size // width * -(-width // chunk),
+            grain=max(1, GRAIN_ELEMENTS // min(width, chunk)),
         )
     return codes
 
@@ -204,11 +230,3 @@ def scale_dtype(fmt: BlockFormat) -> np.dtype:
 def holds_float32(fmt: BlockFormat) -> bool:
     """Whether the words of blocks are binary32 scales and nothing else."""
     return fmt.is_float32_scale and not fmt.side_bits
-
-
-def _scale_bits(scales: np.ndarray | None, fmt: BlockFormat) -> np.ndarray:
-    """Binary32 bits of every scale, one-dimensional."""
-    assert scales is not None and fmt.scale is not None
-    if fmt.is_float32_scale:
-        return np.ascontiguousarray(scales).view(np.uint32).reshape(-1)
-    return decoded_scale_bits(fmt)[scales.reshape(-1)]

@@ -21,7 +21,7 @@ LAYERS = (
     ("formats",),
     ("reference",),
     ("rounding_rules",),
-    ("lowering",),
+    ("lowering", "decoding"),
     ("second_level",),
     ("block_plans", "geometry"),
     ("kernels",),
@@ -38,6 +38,7 @@ STDLIB_ONLY = {"version", "errors", "atomic_files", "formats", "reference"}
 NO_TORCH = STDLIB_ONLY | {
     "rounding_rules",
     "lowering",
+    "decoding",
     "second_level",
     "block_plans",
     "geometry",

@@ -16,7 +16,7 @@ import lowbit.kernels.cpu as kernels
 
 FOLDER = Path(kernels.__file__).parent
 
-WIDTHS = ("unpack_rows", "pack_rows", "quantize_items", "exact_quantize_items")
+WIDTHS = ("unpack_items", "dequantize_items", "quantize_items", "exact_quantize_items")
 """Entries that have a signature for each width of codes or scale codes (8, 16 and 32 bits); the others have one."""
 
 MODES = ("qdq_items", "quantize_items")

@@ -8,6 +8,7 @@ import pytest
 import torch
 from format_cases import ALL_FORMATS, CASTS
 from oracle_arrays import DTYPES, assert_same, bit_patterns, can_hold_nan, narrow
+from packed_arrays import packed_by_hand
 
 import lowbit as lb
 from lowbit.errors import ArgumentError, DtypeError, ShapeError
@@ -25,12 +26,6 @@ def sample(fmt: str, shape: tuple[int, ...], rng: np.random.Generator, dtype: st
     if can_hold_nan(fmt) and flat.size > 600:
         flat[rng.integers(0, flat.size, 3)] = (np.nan, np.inf, -np.inf)
     return narrow(x.astype(np.float32), DTYPES[dtype])
-
-
-def packed_by_hand(codes: np.ndarray, bits: int) -> np.ndarray:
-    """Element i of a row at bit i * bits, low bits first, zero padding: by numpy's bit arrays (contract §9)."""
-    each = (codes[..., None].astype(np.uint32) >> np.arange(bits, dtype=np.uint32)) & 1
-    return np.packbits(each.reshape(*codes.shape[:-1], -1).astype(np.uint8), axis=-1, bitorder="little")
 
 
 @pytest.mark.parametrize("dtype", list(DTYPES))

@@ -27,6 +27,7 @@ MAX_LEVELS = 4
 BLOCK = np.dtype(
     [
         ("candidates", np.int32),
+        ("tile", np.int32),  # 1: errors of rows are added pairwise, else all in one sum
         ("absolute", np.int32),  # 1: errors are magnitudes, else squares
         ("scale_bits", np.int32),  # where the side bits of a block's word begin
         ("selects", np.int32),  # 1: the side bits say which candidate a block took
@@ -46,6 +47,7 @@ BLOCK = np.dtype(
         ("levels", np.int32),
         ("sizes", np.int32, (MAX_LEVELS,)),
         ("block", np.int64),  # elements of a full 1-D block
+        ("group", np.int64),  # elements whose scales are corrected together, or 0
         ("first_threshold", np.float64),  # of the outermost level; halves with each level
     ]
 )
@@ -141,7 +143,7 @@ def _block_record(fmt: BlockFormat, candidates: int) -> np.ndarray:
     assert fmt.scale is not None and fmt.block is not None
     record["candidates"], record["scale_bits"] = candidates, fmt.scale.bits
     record["absolute"], record["selects"] = fmt.select is Select.MAE, fmt.selector_bits > 0
-    record["rms"] = _rms(fmt)
+    record["rms"], record["tile"] = _rms(fmt), fmt.block.is_tile
     record["factored"] = len(fmt.candidates) > 1 and fmt.arithmetic is Arithmetic.TRANSFORMER_ENGINE
     record["level_error"] = bool(record["factored"][0]) and not fmt.selector_bits
     record["base_target"] = float(fmt.candidates[0].target)
@@ -155,6 +157,7 @@ def _block_record(fmt: BlockFormat, candidates: int) -> np.ndarray:
     record["levels"], record["block"] = len(sizes), fmt.block.elements or 0
     for level, size in enumerate(sizes):
         record["sizes"][0][level] = size
+    record["group"] = fmt.correction_group or 0
     record["first_threshold"] = 2.0 ** (element.max_exponent + len(sizes))
     return record
 

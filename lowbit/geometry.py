@@ -114,7 +114,7 @@ def geometry(
     outer, inner = prod(shape[:position]), prod(shape[position + 1 :])
     if inner > 1:
         return _grid(outer, length, inner, run, 1)
-    group = min(length, fmt.correction_group or run)
+    group = fmt.correction_group or run
     if joined and length % group == 0 and run <= LONG:
         return _grid(1, 1, outer * length, 1, run, group=group)
     return _grid(1, outer, length, 1, run, group=group, whole=fmt.is_blockwise)

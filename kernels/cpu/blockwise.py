@@ -8,24 +8,26 @@ import numpy as np
 
 from lowbit.kernels.cpu.amax import segment_amaxes
 from lowbit.kernels.cpu.band import locate, scratch_size
-from lowbit.kernels.cpu.candidates import choose_candidate
-from lowbit.kernels.cpu.exact import exact_round, exact_scaled, scale_of_target
+from lowbit.kernels.cpu.candidates import choose_scale
+from lowbit.kernels.cpu.correction import corrected_scale, group_ratio
+from lowbit.kernels.cpu.exact import exact_round, exact_scaled
 from lowbit.kernels.cpu.jit import kernel, stage
 from lowbit.kernels.cpu.memory import advance, keep, load_one, memory, store_one
 from lowbit.kernels.cpu.packing import pack_run
 from lowbit.kernels.cpu.random import draw_one
-from lowbit.kernels.cpu.scalar import INFINITY_BITS, NAN_BITS, fl, round_bits, widen
-from lowbit.kernels.cpu.side_bits import doublings, side_of_block, value_range
+from lowbit.kernels.cpu.scalar import NAN_BITS, fl, round_bits, widen
+from lowbit.kernels.cpu.side_bits import doublings, side_of_block
 
 
 @kernel
 def blockwise_items(
     x, out, packed, words, block, plans, tables, nearest, nearest_tables, factors, sizes, grid_record, draw,
-    codes_wanted, first, last,
+    scale_draw, codes_wanted, first, last,
 ):  # fmt: skip
     """Quantize the work items first..last: values into `out`, or codes into `packed` and block words into `words`.
 
-    Arrays as for `qdq_items` and `quantize_items`; `block` to `sizes`: the format's BlockwisePlan.
+    Arrays as for `qdq_items` and `quantize_items`; `block` to `sizes`: the format's BlockwisePlan. scale_draw: what the
+    random bits of corrected scales follow from, positions being those of blocks.
     """
     b, p, grid = block[0], plans[0], grid_record[0]
     source, target, bytes_out = memory(x), memory(out), memory(packed)
@@ -40,14 +42,31 @@ def blockwise_items(
         band, start_column, start, rows, columns = locate(grid, item)
         width = min(grid.width, columns)
         segment_amaxes(source, start, grid.columns, rows, columns, width, amaxes, 0, band, maxima, amaxes)
+        ratio = 1.0
         for column in range(0, columns, width):
             at, extent = start + column, min(width, columns - column)
-            word = _encode_block(
-                b, plans, tables, nearest, nearest_tables, factors, sizes, source, at, grid.columns, rows, extent,
-                amaxes[column // width], row_errors, target, segment_codes, column, columns, draw, codes_wanted,
+            place = band * blocks + (start_column + column) // grid.width
+            best, scale, encode, code = choose_scale(
+                b, p, nearest, nearest_tables, factors, sizes, source, at, grid.columns, rows, extent,
+                amaxes[column // width], row_errors,
+            )  # fmt: skip
+            side = np.uint64(0)
+            if scale == scale:
+                side = side_of_block(
+                    b, p, best, source, at, grid.columns, rows, extent, amaxes[column // width], scale, encode
+                )
+            decode = scale
+            if b.group > 0:
+                if column % b.group == 0:
+                    members = min(b.group, columns - column)
+                    ratio = group_ratio(p, tables[0, : sizes[0]], source, at, members, width, amaxes, column, draw)
+                decode, code = corrected_scale(p, scale, code, ratio, draw_one(scale_draw, 32, place))
+            _round_block(
+                b, plans, tables[best, : sizes[best]], best, source, at, grid.columns, rows, extent,
+                encode, decode, side, target, segment_codes, column, columns, draw, codes_wanted,
             )  # fmt: skip
             if codes_wanted:
-                words[band * blocks + start_column // grid.width + column // width] = word
+                words[place] = np.uint64(code) | (side << np.uint64(b.scale_bits))
         if codes_wanted:
             for row in range(rows):
                 row_codes = advance(memory(segment_codes), row * columns)
@@ -58,37 +77,25 @@ def blockwise_items(
 
 
 @stage
-def _encode_block(
-    b, plans, tables, nearest, nearest_tables, factors, sizes, x, start, stride, rows, width,
-    amax_bits, row_errors, out, segment_codes, column, columns, draw, codes_wanted,
+def _round_block(
+    b, plans, table, best, x, start, stride, rows, width,
+    encode, scale, side, out, segment_codes, column, columns, draw, codes_wanted,
 ):  # fmt: skip
-    """Choose the block's scale and side bits, round its elements, write values or codes; returns the block's word."""
-    p = plans[0]
-    if b.zero_point and amax_bits < INFINITY_BITS:
-        low, high = value_range(x, start, stride, rows, width)
-        best = 0
-        scale, encode, code = scale_of_target(p, fl(fl(high - low) / p.target_max))
-    else:
-        best, scale, encode, code = choose_candidate(
-            b, nearest, nearest_tables, factors, sizes, x, start, stride, rows, width, amax_bits, row_errors
-        )
-    finite, side = scale == scale, np.uint64(0)
-    if finite:
-        side = side_of_block(b, p, best, x, start, stride, rows, width, amax_bits, scale, encode)
-    table = tables[best, : sizes[best]]
+    """Round the elements of a block with a chosen scale; write values or codes."""
+    p = plans[best]
+    finite = scale == scale
     for row in range(rows):
         for i in range(width):
             at = start + row * stride + i
             element, element_code = 0.0, np.uint32(0)
             if finite:
-                y = exact_scaled(plans[best], widen(load_one(x, at)), encode)
+                y = exact_scaled(p, widen(load_one(x, at)), encode)
                 random = draw_one(draw, p.draw_bits, at)
                 element, element_code = _encode_element(b, plans, best, table, y, row * width + i, side, random)
             if codes_wanted:
                 segment_codes[row * columns + column + i] = element_code
             else:
                 store_one(out, at, round_bits(fl(element * scale) * p.tensor_scale) if finite else NAN_BITS)
-    return np.uint64(code) | (side << np.uint64(b.scale_bits))
 
 
 @stage

@@ -13,17 +13,29 @@ from lowbit.kernels.cpu.exact import exact_round, exact_scale, exact_scaled, sca
 from lowbit.kernels.cpu.jit import stage
 from lowbit.kernels.cpu.memory import load_one
 from lowbit.kernels.cpu.scalar import FLT_MAX, INFINITY_BITS, exponent_of, fl, round_bits, widen
+from lowbit.kernels.cpu.side_bits import value_range
 
 
 @stage
-def choose_candidate(b, plans, tables, factors, sizes, x, start, stride, rows, width, amax_bits, row_errors):
+def choose_scale(b, p, plans, tables, factors, sizes, x, start, stride, rows, width, amax_bits, row_errors):
+    """(candidate, scale, encode, scale code) of a block, NaN if it is not finite. `plans` round to nearest even."""
+    if amax_bits < INFINITY_BITS:
+        if b.zero_point:
+            low, high = value_range(x, start, stride, rows, width)
+            scale, encode, code = scale_of_target(p, fl(fl(high - low) / p.target_max))
+            return 0, scale, encode, code
+        if b.rms != NO_RMS:
+            scale, encode, code = _rms_scale(b, p, _mean_square(x, start, stride, rows, width))
+            return 0, scale, encode, code
+    return _choose_candidate(b, plans, tables, factors, sizes, x, start, stride, rows, width, amax_bits, row_errors)
+
+
+@stage
+def _choose_candidate(b, plans, tables, factors, sizes, x, start, stride, rows, width, amax_bits, row_errors):
     """(candidate, scale, encode, scale code) of a block: the first of those with the smallest error.
 
     `plans` and `tables` are those that round to nearest even, whatever rounding is asked for.
     """
-    if b.rms != NO_RMS and amax_bits < INFINITY_BITS:
-        scale, encode, code = _rms_scale(b, plans[0], _mean_square(x, start, stride, rows, width))
-        return 0, scale, encode, code
     scale, encode, code = _candidate_scale(b, plans[0], factors[0], amax_bits)
     best = 0
     if b.candidates == 1 or amax_bits >= INFINITY_BITS:
@@ -33,9 +45,13 @@ def choose_candidate(b, plans, tables, factors, sizes, x, start, stride, rows, w
         p = plans[i]
         new_scale, new_encode, new_code = _candidate_scale(b, p, factors[i], amax_bits)
         table = tables[i, : sizes[i]]
+        error = 0.0
         for row in range(rows):
-            row_errors[row] = _row_error(b, p, table, x, start + row * stride, width, new_scale, new_encode)
-        error = _folded(row_errors, rows)
+            error = _add_errors(b, p, table, x, start + row * stride, width, new_scale, new_encode, error)
+            if b.tile:
+                row_errors[row], error = error, 0.0
+        if b.tile:
+            error = _folded(row_errors, rows)
         if i == 0 or error < least:
             least, best, scale, encode, code = error, i, new_scale, new_encode, new_code
     return best, scale, encode, code
@@ -51,9 +67,8 @@ def _candidate_scale(b, p, factor, amax_bits):
 
 
 @stage
-def _row_error(b, p, table, x, start, width, scale, encode):
-    """The error of one row of a block, summed left to right in binary32."""
-    total = 0.0
+def _add_errors(b, p, table, x, start, width, scale, encode, total):
+    """`total` and the errors of one row of a block, summed left to right in binary32."""
     for i in range(start, start + width):
         number = widen(load_one(x, i))
         element, _ = exact_round(p, table, exact_scaled(p, number, encode), np.uint32(0))

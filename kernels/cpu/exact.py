@@ -126,7 +126,7 @@ def exact_scaled(p, value, encode):
     if p.scale_family == NO_SCALE:
         return value
     if p.inverse_scale:
-        return fl(fl(value / p.tensor_scale) * encode)
+        return fl(fl(value / p.tensor_scale) * encode) if encode > 0.0 else math.copysign(0.0, value)
     if p.arithmetic == DIVIDE:
         return fl(value / encode) if encode > 0.0 else math.copysign(0.0, value)
     return fl(value * encode)

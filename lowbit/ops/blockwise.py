@@ -8,14 +8,15 @@ from lowbit.decoding import decoded_bits, decoded_scale_bits
 from lowbit.formats.block import BlockFormat
 from lowbit.formats.rounding import Rounding
 from lowbit.geometry import Geometry
+from lowbit.ops.draws import Draws
 from lowbit.ops.running import run
 
 NO_BYTES, NO_WORDS, NO_BITS = np.zeros(0, np.uint8), np.zeros(0, np.uint64), np.zeros(0, np.uint32)
 
 
-def qdq_blocks(flat: np.ndarray, target: np.ndarray, plan: BlockwisePlan, layout: Geometry, draw: np.ndarray) -> None:
+def qdq_blocks(flat: np.ndarray, target: np.ndarray, plan: BlockwisePlan, layout: Geometry, draws: Draws) -> None:
     """Fake-quantize a dense tensor."""
-    _run(flat, target, NO_BYTES, NO_WORDS, plan, layout, draw)
+    _run(flat, target, NO_BYTES, NO_WORDS, plan, layout, draws)
 
 
 def quantize_blocks(
@@ -24,10 +25,10 @@ def quantize_blocks(
     words: np.ndarray,
     plan: BlockwisePlan,
     layout: Geometry,
-    draw: np.ndarray,
+    draws: Draws,
 ) -> None:
     """Fill packed codes and block words (uint64, row-major over the block grid)."""
-    _run(flat, flat[:0].copy(), packed, words, plan, layout, draw)
+    _run(flat, flat[:0].copy(), packed, words, plan, layout, draws)
 
 
 def _run(
@@ -37,14 +38,14 @@ def _run(
     words: np.ndarray,
     plan: BlockwisePlan,
     layout: Geometry,
-    draw: np.ndarray,
+    draws: Draws,
 ) -> None:
     kernel, grid, codes_wanted = backends.load().blockwise_items, layout.record, len(words) > 0
 
     def work(first: int, last: int) -> None:
         kernel(
             flat, target, packed, words, plan.block, plan.plans, plan.tables, plan.nearest, plan.nearest_tables,
-            plan.factors, plan.sizes, grid, draw, codes_wanted, first, last,
+            plan.factors, plan.sizes, grid, draws.elements, draws.blocks, codes_wanted, first, last,
         )  # fmt: skip
 
     run(work, layout)

@@ -31,9 +31,10 @@ def dense_view(x: np.ndarray, axes: tuple[int, ...], fmt: BlockFormat, *, axis_l
     """x in memory order without a copy where it fills memory without gaps, else copied to C order.
 
     Tiles need their axes last in memory, packed codes (`axis_last`) the quantization axis: else x is copied so. Where
-    the order of a block's elements counts (blockwise formats), tiles and whole tensors are laid out in that order.
+    the order of a block's elements counts (blockwise formats), tiles and whole tensors are laid out in that order, and
+    blocks that are corrected together lie next to each other.
     """
-    axis_last = axis_last or (fmt.is_blockwise and len(axes) != 1)
+    axis_last = axis_last or (fmt.is_blockwise and (len(axes) != 1 or fmt.correction_group is not None))
     if not x.ndim:
         return DenseView(np.ascontiguousarray(x).reshape(1), (), axes)
     order = None if axis_last else memory_order(x)

@@ -10,8 +10,12 @@ import numpy as np
 
 from lowbit import backends
 from lowbit.errors import ArgumentError, ShapeError
-from lowbit.formats.rounding import Rounding, Stochastic
+from lowbit.formats.block import BlockFormat
+from lowbit.formats.rounding import Correction, Rounding, Stochastic
 from lowbit.rounding_rules import DRAW
+
+SCALE_STREAM = 0x80000000
+"""XORed onto the stream for the random bits of scales (contract §5)."""
 
 INDICES = 1 << 64
 """Elements of the largest logical tensor."""
@@ -59,14 +63,16 @@ class Place:
     strides: tuple[int, ...]
 
 
-def find_place(mode: Rounding | Stochastic, source: RandomSource, shape: tuple[int, ...]) -> Place | None:
-    """The place of a tensor of this shape; None for modes that draw nothing.
+def find_place(
+    mode: Rounding | Stochastic, source: RandomSource, shape: tuple[int, ...], *, random_scales: bool = False
+) -> Place | None:
+    """The place of a tensor of this shape; None for modes that draw nothing. `random_scales`: scales draw as well.
 
     Raises ArgumentError for a stochastic mode without a seed, for arguments out of range or without an effect, and
     ShapeError for an origin and global shape that do not hold the tensor.
     """
     if not isinstance(mode, Stochastic):
-        if source is not NOTHING:
+        if source is not NOTHING and not random_scales:
             _refuse_without_effect(mode, source)
         return None
     if source.seed is None:
@@ -82,6 +88,66 @@ def find_place(mode: Rounding | Stochastic, source: RandomSource, shape: tuple[i
         raise ArgumentError(f"offset={offset} and origin exclude each other; either says where the tensor lies")
     strides = _strides(global_shape)
     return Place(seed, stream, sum(map(operator.mul, origin, strides)), strides)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a tensor's elements lie in the whole, and its blocks in the block grid of the whole; None: nothing is drawn.
+
+    `grid` is the tensor's own block grid.
+    """
+
+    elements: Place | None
+    blocks: Place | None = None
+    grid: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """The DRAWs of elements and of scales that are corrected."""
+
+    elements: np.ndarray
+    blocks: np.ndarray
+
+
+def find_places(
+    fmt: BlockFormat, mode: Rounding | Stochastic, source: RandomSource, shape: tuple[int, ...], axes: tuple[int, ...]
+) -> Places:
+    """The places of a tensor of this shape in a format. Raises as `find_place`; formats that round scales
+    stochastically need a seed with every mode, an origin instead of an offset, and pieces of whole groups of blocks.
+    """
+    corrects = fmt.correction is Correction.EDEN
+    if corrects and source.seed is None:
+        raise ArgumentError(f"{fmt} rounds its scales stochastically; give seed= an integer from 0 to 2^64-1")
+    if corrects and whole_number("offset", source.offset, INDICES):
+        raise ArgumentError(f"offset={source.offset} does not say which blocks of {fmt} these are; give an origin")
+    place = find_place(mode, source, shape, random_scales=corrects)
+    if not corrects:
+        return Places(place)
+    assert fmt.block is not None and fmt.block.elements is not None and fmt.correction_group is not None
+    if source.origin is not None or source.global_shape is not None:
+        origin, whole = _shard(source, shape)
+    else:
+        origin, whole = (0,) * len(shape), shape
+    origin, whole, shape = origin or (0,), whole or (1,), shape or (1,)  # a scalar is a row of one element
+    if origin[axes[0]] % fmt.correction_group:
+        size = fmt.correction_group
+        raise ShapeError(f"origin={origin}: scales of {fmt} are corrected in groups of {size}; begin with a whole one")
+    sides = tuple(fmt.block.elements if axis in axes else 1 for axis in range(len(shape)))
+    grid, whole_grid = (tuple(map(_blocks, lengths, sides)) for lengths in (shape, whole))
+    strides = _strides(whole_grid)
+    first = sum(start // side * stride for start, side, stride in zip(origin, sides, strides, strict=True))
+    stream = whole_number("stream", source.stream, 1 << 32) ^ SCALE_STREAM
+    return Places(place, Place(whole_number("seed", source.seed, 1 << 64), stream, first, strides), grid)
+
+
+def draws_of(places: Places, shape: tuple[int, ...], order: Sequence[int]) -> Draws:
+    """The DRAWs of a tensor whose memory runs through its axes in this order (slowest first)."""
+    return Draws(draw_of(places.elements, shape, order), draw_of(places.blocks, places.grid, order))
+
+
+def _blocks(length: int, side: int) -> int:
+    return -(-length // side)
 
 
 def draw_of(place: Place | None, shape: tuple[int, ...], order: Sequence[int]) -> np.ndarray:

@@ -20,7 +20,7 @@ from lowbit.lowering import KernelPlan, exact_only, plan_for
 from lowbit.ops import observers
 from lowbit.ops.blockwise import qdq_blocks
 from lowbit.ops.dense import ALIGNMENT, check_out, dense_view, new_array
-from lowbit.ops.draws import NOTHING, RandomSource, draw_of, find_place
+from lowbit.ops.draws import NOTHING, RandomSource, draws_of, find_places
 from lowbit.ops.running import GRAIN_ELEMENTS, run_paths
 from lowbit.ops.sparsity import prune
 from lowbit.second_level import with_tensor_level
@@ -53,12 +53,13 @@ def qdq(
     """
     mode = find_rounding(rounding)
     check_arguments(fmt, tensor_amax, tensor_scale, nonfinite)
-    place = find_place(mode, source, x.shape)
+    axes = normalized_axes(axis, x.ndim, fmt)
+    places = find_places(fmt, mode, source, x.shape, axes)
     watched = observers.active is not None
     if out is not None:
         check_out(out, x)
         x = x.copy(order="K") if watched and np.may_share_memory(x, out) else x
-    view = dense_view(x, normalized_axes(axis, x.ndim, fmt), fmt)
+    view = dense_view(x, axes, fmt)
     target = None if out is None or not x.ndim else out.transpose(view.order)
     if target is None or not target.flags.c_contiguous:
         target = new_array(view.array.shape, x.dtype)
@@ -70,13 +71,13 @@ def qdq(
             flat = read_view(target, kind)
         layout = geometry(view.array.shape, view.axes, fmt)
         assert layout is not None
-        draw = draw_of(place, x.shape, view.order)
+        draws = draws_of(places, x.shape, view.order)
         if fmt.is_blockwise:
             blocks = prepare_blocks(flat, fmt, mode, tensor_amax, tensor_scale)
-            qdq_blocks(flat, kernel_view(target, kind), blocks, layout, draw)
+            qdq_blocks(flat, kernel_view(target, kind), blocks, layout, draws)
         else:
             plan, given = prepare(flat, fmt, mode, layout, tensor_amax, tensor_scale)
-            _run_qdq(flat, kernel_view(target, kind), plan, layout, given, draw)
+            _run_qdq(flat, kernel_view(target, kind), plan, layout, given, draws.elements)
     result = target.reshape(tuple(x.shape[axis] for axis in view.order)).transpose(view.inverse)
     if out is None:
         out = result

@@ -12,7 +12,7 @@ from lowbit.geometry import Axis, Geometry, geometry, normalized_axes
 from lowbit.lowering import KernelPlan, plan_for
 from lowbit.ops.blockwise import dequantize_words, quantize_blocks
 from lowbit.ops.dense import dense_view, new_array
-from lowbit.ops.draws import NOTHING, RandomSource, draw_of, find_place
+from lowbit.ops.draws import NOTHING, RandomSource, draws_of, find_places
 from lowbit.ops.engine import (
     Kind,
     check_arguments,
@@ -65,8 +65,9 @@ def quantize(
     """Codes and scales of an array of any strides; see `lowbit.quantize` for the arguments."""
     mode = find_rounding(rounding)
     check_arguments(fmt, tensor_amax, tensor_scale, nonfinite)
-    place = find_place(mode, source, x.shape)
-    view = dense_view(x, normalized_axes(axis, x.ndim, fmt), fmt, axis_last=True)
+    axes = normalized_axes(axis, x.ndim, fmt)
+    places = find_places(fmt, mode, source, x.shape, axes)
+    view = dense_view(x, axes, fmt, axis_last=True)
     shape = view.array.shape
     packed = new_array((*shape[:-1], row_bytes(shape[-1], fmt)), np.dtype(np.uint8))
     scales = new_array((0,) if fmt.scale is None else grid_shape(shape, fmt), scale_dtype(fmt))
@@ -78,15 +79,15 @@ def quantize(
             prune(flat, kernel_view(pruned, kind), view, fmt)
             flat = read_view(pruned, kind)
         layout = packed_geometry(shape, fmt)
-        draw = draw_of(place, x.shape, view.order)
+        draws = draws_of(places, x.shape, view.order)
         if fmt.is_blockwise:
             blocks = prepare_blocks(flat, fmt, mode, tensor_amax, tensor_scale)
             words = np.zeros(scales.size, np.uint64)
-            quantize_blocks(flat, packed.reshape(-1), words, blocks, layout, draw)
+            quantize_blocks(flat, packed.reshape(-1), words, blocks, layout, draws)
             scales, records = words.astype(scales.dtype).reshape(scales.shape), blocks.plans
         else:
             plan, given = prepare(flat, fmt, mode, layout, tensor_amax, tensor_scale)
-            _run_quantize(flat, packed.reshape(-1), scales.reshape(-1), plan, layout, given, draw)
+            _run_quantize(flat, packed.reshape(-1), scales.reshape(-1), plan, layout, given, draws.elements)
             records = plan.record
     else:
         records = with_tensor_level(plan_for(fmt), fmt, tensor_amax or 0.0, tensor_scale).record

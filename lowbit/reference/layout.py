@@ -128,6 +128,21 @@ def logical_indices(shape: Shape, place: Place) -> Iterator[int]:
     return (_row_major(position, whole) for position in product(*ranges))
 
 
+def block_indices(shape: Shape, sides: Shape, group_sides: Shape, place: Place) -> Iterator[int]:
+    """As `logical_indices`, of the blocks of a tensor in the block grid of the whole tensor.
+
+    Raises ShapeError unless the tensor begins where a group of blocks does.
+    """
+    grid = grid_shape(shape, sides)
+    if place.origin is None or place.global_shape is None:
+        return logical_indices(grid, place)
+    if any(start % side for start, side in zip(place.origin, group_sides, strict=True)):
+        raise ShapeError(f"{place}: its scales are corrected in groups of {group_sides}; begin with a whole group")
+    origin = [start // side for start, side in zip(place.origin, sides, strict=True)]
+    whole = grid_shape(tuple(place.global_shape), sides)
+    return logical_indices(grid, Place(origin=origin, global_shape=whole))
+
+
 def _items(x: Nested) -> Sequence[Nested] | None:
     """What a list or tuple holds, None for anything else."""
     return cast("Sequence[Nested]", x) if isinstance(x, list | tuple) else None

@@ -13,11 +13,13 @@ from lowbit.errors import ArgumentError, NonfiniteError, ShapeError
 from lowbit.formats import BlockFormat, Correction, Rounding, Stochastic, format
 from lowbit.formats.rounding import find_rounding
 from lowbit.reference.block import QuantizedBlock, cast_code, cast_value
+from lowbit.reference.correction import scale_bits
 from lowbit.reference.layout import (
     Axis,
     Nested,
     Place,
     Shape,
+    block_indices,
     block_sides,
     flatten,
     grid_shape,
@@ -70,7 +72,7 @@ def quantize(
     have none. `rounding="stochastic"` (32 bits, midpoint) or a `Stochastic` needs a `seed`; the random bits of an
     element follow from (seed, stream, offset + its row-major index in x), or its index in a tensor of `global_shape`
     that has x at `origin`. A format with correction=eden rounds its scales stochastically: it needs a seed with every
-    rounding, and no offset or origin (which do not say where blocks lie).
+    rounding, no offset (which does not say where blocks lie), and pieces that begin with a group of blocks.
     `tensor_amax` is the amax of the whole tensor where x is a piece of it: for two-level formats, and for whole-tensor
     blocks that need nothing but their amax, which it replaces; `tensor_scale` is a static t of two-level formats. Both
     are rounded to binary32.
@@ -94,8 +96,11 @@ def quantize(
         numbers = sparsified(numbers, shape, run_sides(fmt, shape, axis, run), kept)
     level = resolve_tensor_scale(numbers, fmt, tensor_amax=tensor_amax, tensor_scale=tensor_scale)
     steps = quantized_blocks(numbers, modes, fmt, shape, axis, level)
-    if fmt.correction is Correction.EDEN and seed is not None:
-        steps = corrected_blocks(steps, numbers, fmt, shape, axis, level.scale, seed=seed, stream=stream)
+    group = fmt.correction_group
+    if fmt.correction is Correction.EDEN and seed is not None and group is not None:
+        indices = block_indices(shape, block_sides(fmt, shape, axis), run_sides(fmt, shape, axis, group), place)
+        draws = [scale_bits(index, seed=seed, stream=stream) for index in indices]
+        steps = corrected_blocks(steps, numbers, fmt, shape, axis, level.scale, draws)
     codes, words = codes_in_order(steps, fmt, shape, axis), [block.word for block in steps]
     return Quantized(
         codes=nest(codes, shape),
@@ -173,8 +178,8 @@ def _modes(
     random_scales = fmt.correction is Correction.EDEN
     if random_scales and seed is None:
         raise ArgumentError(f"{fmt} rounds its scales stochastically; give seed= an integer from 0 to 2^64-1")
-    if random_scales and place != Place():
-        raise ArgumentError(f"{place} does not say which blocks of {fmt} these are; quantize the whole tensor")
+    if random_scales and place.offset:
+        raise ArgumentError(f"offset={place.offset} does not say which blocks of {fmt} these are; give an origin")
     if not isinstance(chosen, Stochastic):
         if not random_scales and (seed is not None or stream or place != Place()):
             raise ArgumentError(

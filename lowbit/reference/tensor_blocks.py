@@ -5,7 +5,7 @@ from itertools import chain
 
 from lowbit.formats import BlockFormat
 from lowbit.reference.block import QuantizedBlock, decode_block, quantize_block
-from lowbit.reference.correction import corrected, group_ratio, scale_bits
+from lowbit.reference.correction import corrected, group_ratio
 from lowbit.reference.layout import Axis, Shape, blocks, run_sides, tile_rows
 from lowbit.reference.level import Level
 from lowbit.reference.rounding import Mode
@@ -38,14 +38,9 @@ def corrected_blocks(
     shape: Shape,
     axis: Axis,
     tensor: TensorScale,
-    *,
-    seed: int,
-    stream: int,
+    draws: Sequence[int],
 ) -> list[QuantizedBlock]:
-    """The blocks with their scales corrected, group by group along the axis.
-
-    The random bits of a scale follow from the row-major index of its block in the grid.
-    """
+    """The blocks with their scales corrected, group by group along the axis, each with its own random bits."""
     codes = codes_in_order(steps, fmt, shape, axis)
     values = decoded_values(codes, [block.word for block in steps], fmt, shape, axis, tensor)
     ratios = [1.0] * len(numbers)
@@ -55,8 +50,8 @@ def corrected_blocks(
             ratios[i] = ratio
     first_members = [rows[0][0] for rows in tile_rows(fmt, shape, axis)]
     return [
-        corrected(block, ratios[first], scale_bits(number, seed=seed, stream=stream), fmt)
-        for number, (block, first) in enumerate(zip(steps, first_members, strict=True))
+        corrected(block, ratios[first], draw, fmt)
+        for block, first, draw in zip(steps, first_members, draws, strict=True)
     ]
 
 

@@ -155,8 +155,9 @@ def _block_record(fmt: BlockFormat, candidates: int) -> np.ndarray:
     if len(sizes) > MAX_LEVELS:
         raise UnsupportedError(f"micro_exponents={sizes}: kernels nest at most {MAX_LEVELS} runs")
     record["levels"], record["block"] = len(sizes), fmt.block.elements or 0
-    for level, size in enumerate(sizes):
-        record["sizes"][0][level] = size
+    padded = np.zeros(MAX_LEVELS, np.int32)
+    padded[: len(sizes)] = sizes
+    record["sizes"] = padded
     record["group"] = fmt.correction_group or 0
     record["first_threshold"] = 2.0 ** (element.max_exponent + len(sizes))
     return record

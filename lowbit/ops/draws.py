@@ -92,7 +92,7 @@ def find_place(
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where a tensor's elements lie in the whole, and its blocks in the block grid of the whole; None: nothing is drawn.
+    """Where a tensor's elements lie in the whole, and its blocks in the whole's block grid; None: nothing is drawn.
 
     `grid` is the tensor's own block grid.
     """

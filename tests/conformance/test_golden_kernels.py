@@ -10,6 +10,7 @@ import numpy as np
 from golden_excuses import EXCUSED, INTEGER_ZERO, LARGEST, MINUS_ZERO, compare, tally
 from golden_vectors import (
     Case,
+    four_over_six_cases,
     microxcaling_cases,
     torchao_mx_cases,
     torchao_nvfp4_cases,
@@ -49,6 +50,11 @@ def test_torchao_nvfp4() -> None:
 def test_transformer_engine() -> None:
     """1x16 and 16x16: the only excuses are zeros whose sign TransformerEngine's reference drops."""
     assert tally(transformer_engine_cases(), kernel_codes) == EXCUSED["transformer_engine_nvfp4"]
+
+
+def test_transformer_engine_four_over_six() -> None:
+    """Errors mae and mse, bounds 256 and 448, runs and tiles: the same excuses."""
+    assert tally(four_over_six_cases(), kernel_codes) == EXCUSED["transformer_engine_four_over_six"]
 
 
 def test_transformer_engine_transposed() -> None:

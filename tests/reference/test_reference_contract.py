@@ -37,7 +37,7 @@ def test_the_largest_float32() -> None:
     assert reference.qdq([FLT_MAX, -FLT_MAX], "e2m1/k32/e8m0:ceil") == [inf, -inf], "4 × 2^126 overflows as in IEEE"
 
 
-@pytest.mark.parametrize("name", BLOCKED)
+@pytest.mark.parametrize("name", [name for name in BLOCKED if format(name).has_nan])
 @pytest.mark.parametrize("bad", [nan, inf, -inf])
 def test_a_block_with_nan_or_infinity_is_nan(name: str, bad: float) -> None:
     fmt = format(name)

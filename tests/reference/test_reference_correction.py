@@ -88,7 +88,7 @@ def test_eden_needs_a_seed_and_the_whole_tensor() -> None:
         reference.qdq(X, EDEN)
     with pytest.raises(ArgumentError, match="offset"):
         reference.qdq(X, EDEN, seed=1, offset=4)
-    with pytest.raises(ArgumentError, match="seed=1 has no effect"):
+    with pytest.raises(ArgumentError, match="no effect"):
         reference.qdq(X, "e2m1/k2/ue4m3", seed=1)
 
 

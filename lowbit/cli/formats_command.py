@@ -12,9 +12,13 @@ if TYPE_CHECKING:
 
     from lowbit.formats import BlockFormat
 
-PIPE_WIDTH = 140  # columns for output that goes to a file or a pipe, which have no width of their own
+PIPE_WIDTH = 160  # columns for output that goes to a file or a pipe, which have no width of their own
 
-WIDE = 110  # narrower consoles leave out block and scale, which the spec text names too
+SPEC_WIDTH = 30  # longer spec texts are cut in the table; `lowbit formats NAME` shows them whole
+
+PADDING = 2  # columns between two columns of the table
+
+WIDE = 130  # narrower consoles leave out block and scale, which the spec text names too
 
 
 def register(app: typer.Typer) -> None:
@@ -43,24 +47,27 @@ def formats_command(
         return
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
     if name is None:
-        console.print(registry_table(chosen, wide=console.width >= WIDE))
+        console.print(registry_table(chosen, console.width))
     else:
         console.print(Group(*format_details(chosen[0], show_all=show_all)))
 
 
-def registry_table(formats: "Sequence[BlockFormat]", *, wide: bool) -> "Table":
-    """One row a format: name, spec text, stored bits, largest element, block and scale if `wide`, and source."""
+def registry_table(formats: "Sequence[BlockFormat]", columns: int) -> "Table":
+    """One row a format: name, spec text, stored bits, largest element, block and scale where they fit, and source."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
+    wide = columns >= WIDE
     rows = [_registry_row(fmt, wide=wide) for fmt in formats]
     headings = ("name", "spec", "bits", "max", *(("block", "scale") if wide else ()))
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    left = columns
     for column, heading in enumerate(headings):
         width = max(len(heading), *(len(row[column]) for row in rows))
         table.add_column(heading, justify="right" if heading in ("bits", "max") else "left", min_width=width)
-    table.add_column("source", overflow="ellipsis", no_wrap=True, ratio=1)
+        left -= width + PADDING
+    table.add_column("source", overflow="ellipsis", no_wrap=True, max_width=max(left - PADDING, len("source")))
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table
@@ -71,4 +78,5 @@ def _registry_row(fmt: "BlockFormat", *, wide: bool) -> tuple[str, ...]:
 
     block = "-" if fmt.block is None else str(fmt.block)
     middle = (block, scale_text(fmt)) if wide else ()
-    return (fmt.name, fmt.spec, number(fmt.bits_per_element), number(fmt.element.max), *middle, fmt.source)
+    spec = fmt.spec if len(fmt.spec) <= SPEC_WIDTH else fmt.spec[: SPEC_WIDTH - 1] + "…"
+    return (fmt.name, spec, number(fmt.bits_per_element), number(fmt.element.max), *middle, fmt.source)

@@ -40,7 +40,7 @@ def facts(text: str) -> dict[str, str]:
 def test_table_lists_every_format(app: typer.Typer) -> None:
     rows = {line.split()[0]: line for line in shown(app).splitlines() if line.strip()}
     for name in lb.list_formats():
-        assert lb.format(name).spec in rows[name]
+        assert lb.format(name).spec[: formats_command.SPEC_WIDTH - 1] in rows[name]
     assert rows["nvfp4"].split()[1:9] == [
         "e2m1/k16/ue4m3/ts448",
         "4.5",

@@ -66,6 +66,12 @@ _TABLE = (
     ("nvfp4_4over6_mae448", "e2m1/k16/ue4m3/ts448/alternatives=e2m1@4/select=mae", _4OVER6),
     ("nvfp4_2d_4over6", "e2m1/k16x16/ue4m3/ts256/alternatives=e2m1@4", _4OVER6),
     (
+        "nvfp4_eden",
+        "e2m1/k16/ue4m3/ts255.99/target_max=6.072106/scale_floor=one/correction=eden",
+        "MS-EDEN of Quartet II (arXiv 2601.22813): scales times 0.93 * 17/16, corrected in groups of 16 as its text "
+        "says (its code: of the rotation); needs a seed",
+    ),
+    (
         "if4",
         "e2m1/k16/ue4m3/ts448/alternatives=int4_to6",
         "IF4 (arXiv 2603.28765): the sign bit of the scale says E2M1 or INT4 times 6/7; errors in NVFP4's arithmetic",

@@ -108,7 +108,7 @@ class _QuantizedLinear(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: Any, output: torch.Tensor) -> None:
         x, weight, _, ctx.casts = inputs
         ctx.save_for_backward(x, weight)
-        ctx.name = _observed_name()
+        ctx.layer = _observed_name()
         ctx.x_transposed = x.ndim == 2 and x.stride() == (1, x.shape[0])
         ctx.weight_transposed = not weight.is_contiguous()
 
@@ -119,13 +119,13 @@ class _QuantizedLinear(torch.autograd.Function):
         casts: GemmCasts = ctx.casts
         grad_x = grad_weight = grad_bias = None
         if needs_x:
-            cast_grad = _cast(grad_output, casts.dgrad_grad_output, -1, "dgrad.grad_output", ctx.name)
-            cast_weight = _cast(weight, casts.dgrad_weight, 0, "dgrad.weight", ctx.name)
+            cast_grad = _cast(grad_output, casts.dgrad_grad_output, -1, "dgrad.grad_output", ctx.layer)
+            cast_weight = _cast(weight, casts.dgrad_weight, 0, "dgrad.weight", ctx.layer)
             grad_x = _matmul(cast_grad, cast_weight, transposed=ctx.x_transposed)
         tokens = _matrix(grad_output)
         if needs_weight:
-            cast_grad = _cast(tokens, casts.wgrad_grad_output, 0, "wgrad.grad_output", ctx.name)
-            cast_x = _cast(_matrix(x), casts.wgrad_input, 0, "wgrad.input", ctx.name)
+            cast_grad = _cast(tokens, casts.wgrad_grad_output, 0, "wgrad.grad_output", ctx.layer)
+            cast_x = _cast(_matrix(x), casts.wgrad_input, 0, "wgrad.input", ctx.layer)
             grad_weight = _matmul(cast_grad.t(), cast_x, transposed=ctx.weight_transposed)
         if needs_bias:
             grad_bias = tokens.sum(0)

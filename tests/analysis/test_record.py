@@ -59,6 +59,17 @@ def test_steps_add_up_and_logs_merge() -> None:
     assert whole.rows() == []
 
 
+def test_every_hundredth_call_is_measured_and_all_are_counted() -> None:
+    with analysis.record(every=100) as log:
+        for _ in range(201):
+            lb.qdq(X, "mxfp4")
+    (row,) = log.rows()
+    assert (row["calls"], row["elements"]) == (201, 3 * X.size)
+    with pytest.raises(ArgumentError, match="every=0"), analysis.record(every=0):
+        pass
+    assert observers.active is None
+
+
 def test_it_ends_with_the_block_also_after_an_error() -> None:
     with pytest.raises(NonfiniteError), analysis.record() as log:
         lb.qdq(np.array([np.nan], np.float32), "mxfp4", nonfinite="raise")

@@ -22,6 +22,7 @@ from benchmarks.throughput import (
     qdq_relative,
     qdq_share,
     quantize_share,
+    rotated_share,
 )
 from benchmarks.training import step_overhead
 
@@ -117,6 +118,18 @@ _QDQ = (
         )
         for name in _OTHERS
     ),
+)
+
+_ROTATED = tuple(
+    Row(
+        key=f"hadamard{n}/mxfp4",
+        group="Hadamard transform and qdq in one pass, float32, out=",
+        label=f"mxfp4, groups of {n}",
+        unit=Unit.MEMCPY,
+        measure=rotated_share("mxfp4", n),
+        bound=Bound(0.6, 0.75),
+    )
+    for n in (16, 32, 128)
 )
 
 _LAYOUTS = tuple(
@@ -226,7 +239,7 @@ _TRAINING = tuple(
     for name in ("mxfp4", "nvfp4")
 )
 
-ROWS: tuple[Row, ...] = (*_QDQ, *_LAYOUTS, *_STORAGE, *_CALLS, *_TRAINING, *PEER_ROWS)
+ROWS: tuple[Row, ...] = (*_QDQ, *_ROTATED, *_LAYOUTS, *_STORAGE, *_CALLS, *_TRAINING, *PEER_ROWS)
 """Every row, in the table's order."""
 
 

@@ -55,6 +55,20 @@ def qdq_share(
     return measure
 
 
+def rotated_share(fmt: str, n: int) -> Measure:
+    """`qdq` in a basis rotated by a Hadamard transform of size n with seeded signs, as a share of memcpy."""
+
+    def measure(setting: Setting) -> Measurement:
+        x = matrix(Data.NORMAL, setting.size, torch.float32)
+        transform = lb.Hadamard(n, signs=0)
+        out = result_for((x.shape[0], transform.padded(x.shape[1])), torch.float32)
+        copy = result_for(tuple(x.shape), torch.float32)
+        paired = setting.timer.paired(lambda: lb.qdq(x, fmt, transform=transform, out=out), lambda: copy.copy_(x))
+        return share(paired, subject_bytes=x.nbytes + out.nbytes, base_bytes=2 * x.nbytes)
+
+    return measure
+
+
 def qdq_relative(fmt: str, axis: int | tuple[int, int], base_fmt: str) -> Measure:
     """`qdq` along `axis` as a share of the throughput of `qdq` in `base_fmt` along the last axis."""
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Correction,
         Element,
         FloatElement,
+        Hadamard,
         IntElement,
         Overflow,
         Peak,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     )
     from lowbit.ops.front import dequantize, get_num_threads, qdq, quantize, random_bits, set_num_threads
     from lowbit.ops.qtensor import QTensor
+    from lowbit.ops.rotation_front import rotate, unrotate
     from lowbit.ops.tensor_scales import AmaxHistory, SampleAndHold, StaticAmax
     from lowbit.recipes import Recipe, list_recipes, recipe
 
@@ -53,6 +55,7 @@ __all__ = [
     "Correction",
     "Element",
     "FloatElement",
+    "Hadamard",
     "IntElement",
     "Overflow",
     "Peak",
@@ -89,8 +92,10 @@ __all__ = [
     "reference",
     "register",
     "reports",
+    "rotate",
     "set_num_threads",
     "studies",
+    "unrotate",
 ]
 
 # Public name -> the module that defines it. The test of public names keeps this, `__all__` and the imports
@@ -105,6 +110,7 @@ _HOME = {
     "Correction": "lowbit.formats",
     "Element": "lowbit.formats",
     "FloatElement": "lowbit.formats",
+    "Hadamard": "lowbit.formats",
     "IntElement": "lowbit.formats",
     "Overflow": "lowbit.formats",
     "Peak": "lowbit.formats",
@@ -133,7 +139,9 @@ _HOME = {
     "random_bits": "lowbit.ops.front",
     "recipe": "lowbit.recipes",
     "register": "lowbit.formats",
+    "rotate": "lowbit.ops.rotation_front",
     "set_num_threads": "lowbit.ops.front",
+    "unrotate": "lowbit.ops.rotation_front",
 }
 _SUBMODULES = frozenset(
     {"analysis", "errors", "formats", "nn", "recipes", "reference", "reports", "studies"},

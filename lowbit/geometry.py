@@ -18,6 +18,9 @@ SEGMENT = 2048
 LONG = 4096
 """Rows and tensors of more elements get their maxima in a pass of their own."""
 
+GROUPED = 1 << 16
+"""Longest segment that is rotated before it is quantized: it must stay in the second-level cache."""
+
 CAST_RUN = 64
 """A plain cast has no blocks; runs of this many elements decide together between vector and exact path."""
 
@@ -148,3 +151,23 @@ def _grid(
     return Geometry(
         record, outer * bands * segments, min(rows, height) * min(columns, segment), height * width if long else 0
     )
+
+
+def regrouped(layout: Geometry, group: int) -> Geometry | None:
+    """The same blocks in segments of whole groups of `group` elements, which rows consist of; None if that cannot be.
+
+    It can for blocks one row high, unless the least segment of whole blocks and groups is too long for the caches.
+    """
+    record = layout.record.copy()
+    outer, rows, columns, height, width, segment, bands, _ = (int(value) for value in record[0])
+    if height != 1:
+        return None
+    if segment < columns:
+        unit = lcm(16, group) if layout.long_run else lcm(width, 16, group)
+        segment = unit * max(1, (LONG if layout.long_run else SEGMENT) // unit)
+    if min(segment, columns) > GROUPED:
+        return None
+    segments = -(-columns // segment)
+    record["segment"], record["segments"] = segment, segments
+    record.flags.writeable = False
+    return Geometry(record, outer * bands * segments, min(rows, height) * min(columns, segment), layout.long_run)

@@ -9,6 +9,10 @@ from lowbit.kernels.cpu.dequantize_words import dequantize_word_items as dequant
 from lowbit.kernels.cpu.exact_items import exact_qdq_items as exact_qdq_items
 from lowbit.kernels.cpu.exact_items import exact_quantize_items as exact_quantize_items
 from lowbit.kernels.cpu.fake_quantize import qdq_items as qdq_items
+from lowbit.kernels.cpu.hadamard import rotate_columns as rotate_columns
+from lowbit.kernels.cpu.hadamard import rotate_rows as rotate_rows
+from lowbit.kernels.cpu.hadamard import rotated_amax as rotated_amax
+from lowbit.kernels.cpu.hadamard import rotation_pieces as rotation_pieces
 from lowbit.kernels.cpu.packing import UNPACK_CHUNK as UNPACK_CHUNK
 from lowbit.kernels.cpu.packing import unpack_items as unpack_items
 from lowbit.kernels.cpu.quantize_codes import quantize_items as quantize_items

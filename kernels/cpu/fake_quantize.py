@@ -23,6 +23,7 @@ from lowbit.kernels.cpu.memory import (
     store_stream,
 )
 from lowbit.kernels.cpu.random import SLACK, draw_run, drawn
+from lowbit.kernels.cpu.rotated_segments import segment_cells, segment_scratch
 from lowbit.kernels.cpu.rounding import element_constants, mode_constants, round_to_values, value_constants
 from lowbit.kernels.cpu.scale import choose_scales
 from lowbit.kernels.cpu.vector import LANES, splat_real
@@ -32,12 +33,13 @@ AHEAD = 4096
 
 
 @kernel
-def qdq_items(x, out, plan, grid_record, given, stream, draw, pending, first, last):
+def qdq_items(x, out, plan, grid_record, given, rotation, stream, draw, pending, first, last):
     """Fake-quantize the work items first..last of `x` into `out`; pending[item] = 1 where the exact path is needed.
 
     x, out: one-dimensional views of dense tensors in the same memory order, the same type; `out` may be `x` itself.
-    given: block maxima as bits, one for each block, or empty to compute them. stream: write past the caches. draw: what
-    random bits follow from (`random`), or None to round to nearest even, for which a kernel of its own is compiled.
+    given: block maxima as bits, one for each block, or empty to compute them. rotation: None, or the rotation of rows
+    that comes first, for blocks one row high (`rotated_segments`). stream: write past the caches. draw: what random
+    bits follow from (`random`), or None to round to nearest even. A kernel of its own is compiled for either None.
     """
     p, grid = plan[0], grid_record[0]
     source, target, known = memory(x), memory(out), memory(given)
@@ -46,14 +48,16 @@ def qdq_items(x, out, plan, grid_record, given, stream, draw, pending, first, la
     amaxes, words = memory(scratch), advance(memory(scratch), 6 * size)
     maxima, encodes = advance(amaxes, size), reals(advance(amaxes, 2 * size))
     scales, wide_encodes, wide_scales = advance(encodes, size), advance(encodes, 2 * size), advance(encodes, 3 * size)
+    turned = segment_scratch(rotation, size)
     for item in range(first, last):
         band, _, start, rows, columns = locate(grid, item)
+        cells = segment_cells(source, start, grid.columns, columns, rotation, turned, size)
         width = min(grid.width, columns)
         count = segment_amaxes(
-            source, start, grid.columns, rows, columns, width, known, len(given), band, maxima, amaxes
+            cells, start, grid.columns, rows, columns, width, known, len(given), band, maxima, amaxes
         )
         if choose_scales(p, amaxes, count, False, encodes, scales) or has_tiny(
-            p, draw, source, start, grid.columns, rows, columns
+            p, draw, cells, start, grid.columns, rows, columns
         ):
             pending[item] = 1
             continue
@@ -63,10 +67,11 @@ def qdq_items(x, out, plan, grid_record, given, stream, draw, pending, first, la
             base = start + row * grid.columns
             lane = draw_run(p, draw, base, columns, words)
             if width % LANES == 0:
-                _row_of_blocks(p, source, target, base, columns, width, encodes, scales, stream, draw, words, lane)
+                _row_of_blocks(p, cells, target, base, columns, width, encodes, scales, stream, draw, words, lane)
             else:
-                _row_of_columns(p, source, target, base, columns, wide_encodes, wide_scales, stream, draw, words, lane)
+                _row_of_columns(p, cells, target, base, columns, wide_encodes, wide_scales, stream, draw, words, lane)
     keep(scratch)
+    keep(turned)
 
 
 @stage

@@ -18,6 +18,7 @@ from numba import __version__ as numba_version
 from numba import njit
 from numba.core import config
 from numba.extending import intrinsic as numba_intrinsic
+from numba.extending import overload as numba_overload
 
 from lowbit import block_plans, decoding, lowering, rounding_rules
 from lowbit.formats import binary32
@@ -49,6 +50,11 @@ def kernel(function: Callable[..., Any]) -> Any:
 def intrinsic(function: Callable[..., Any]) -> Any:
     """numba's intrinsic; its first parameter, the typing context, is not the caller's."""
     return numba_intrinsic(function)
+
+
+def by_type(stub: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
+    """Make calls of `stub` in kernels mean the function that the decorated one returns for the arguments' types."""
+    return numba_overload(stub, jit_options=OPTIONS)  # pyright: ignore[reportArgumentType]
 
 
 @cache

@@ -243,6 +243,16 @@ def store_one(typing_context: Any, start: Any, index: Any, value: Any) -> Any:
 
 
 @intrinsic
+def narrowed(typing_context: Any, start: Any, value: Any) -> Any:
+    """Sixteen binary32 numbers, given and returned as bits (no NaN), rounded to the element type of memory."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _widen(builder, _narrow(builder, args[1], start.dtype, vector=True), start.dtype, vector=True)
+
+    return Bits(start, Bits), emit
+
+
+@intrinsic
 def load_reals(typing_context: Any, start: Any, index: Any) -> Any:
     """Sixteen float32 entries of scratch memory."""
 

@@ -25,18 +25,19 @@ from lowbit.kernels.cpu.memory import (
 )
 from lowbit.kernels.cpu.packing import pack_run
 from lowbit.kernels.cpu.random import SLACK, draw_run, drawn
+from lowbit.kernels.cpu.rotated_segments import segment_cells, segment_scratch
 from lowbit.kernels.cpu.rounding import code_constants, element_constants, mode_constants, round_to_codes
 from lowbit.kernels.cpu.scale import choose_scales
 from lowbit.kernels.cpu.vector import LANES, splat_real
 
 
 @kernel
-def quantize_items(x, packed, scale_out, plan, grid_record, given, draw, pending, first, last):
+def quantize_items(x, packed, scale_out, plan, grid_record, given, rotation, draw, pending, first, last):
     """Quantize the work items first..last of `x`; pending[item] = 1 where the exact path is needed.
 
     packed: uint8, rows of ceil(columns * bits / 8) bytes. scale_out: one word a block, row-major over (band, block);
     bit patterns for binary32 scales, empty for a plain cast. given: block maxima as bits, or empty to compute them.
-    draw: as for `qdq_items`.
+    rotation, draw: as for `qdq_items`.
     """
     p, grid = plan[0], grid_record[0]
     source, target, known = memory(x), memory(packed), memory(given)
@@ -48,14 +49,16 @@ def quantize_items(x, packed, scale_out, plan, grid_record, given, draw, pending
     scales, wide_encodes, wide_scales = advance(encodes, size), advance(encodes, 2 * size), advance(encodes, 3 * size)
     row_bytes = (grid.columns * p.bits + 7) // 8
     blocks = (grid.columns + grid.width - 1) // grid.width
+    turned = segment_scratch(rotation, size)
     for item in range(first, last):
         band, column, start, rows, columns = locate(grid, item)
+        cells = segment_cells(source, start, grid.columns, columns, rotation, turned, size)
         width = min(grid.width, columns)
         count = segment_amaxes(
-            source, start, grid.columns, rows, columns, width, known, len(given), band, maxima, amaxes
+            cells, start, grid.columns, rows, columns, width, known, len(given), band, maxima, amaxes
         )
         if choose_scales(p, amaxes, count, True, encodes, scales) or has_tiny(
-            p, draw, source, start, grid.columns, rows, columns
+            p, draw, cells, start, grid.columns, rows, columns
         ):
             pending[item] = 1
             continue
@@ -71,12 +74,13 @@ def quantize_items(x, packed, scale_out, plan, grid_record, given, draw, pending
             lane = draw_run(p, draw, base, columns, random_words)
             if width % LANES:
                 _codes_of_columns(
-                    p, source, base, columns, wide_encodes, wide_scales, row_codes, draw, random_words, lane
+                    p, cells, base, columns, wide_encodes, wide_scales, row_codes, draw, random_words, lane
                 )
             else:
-                _codes_of_blocks(p, source, base, columns, width, encodes, scales, row_codes, draw, random_words, lane)
+                _codes_of_blocks(p, cells, base, columns, width, encodes, scales, row_codes, draw, random_words, lane)
             pack_run(row_codes, columns, p.bits, target, base // grid.columns * row_bytes + column * p.bits // 8)
     keep(scratch)
+    keep(turned)
 
 
 @stage

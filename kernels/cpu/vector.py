@@ -124,6 +124,24 @@ def _any_lane(builder: Any, value: Any) -> Any:
     return builder.icmp_unsigned("!=", builder.bitcast(set_lanes, I16), ir.Constant(I16, 0))
 
 
+def _butterfly(stride: int) -> Callable[[Any, Any], Any]:
+    """Lanes i and i + stride become their sum and their difference (first minus second)."""
+    lanes = range(LANES)
+    negate = ir.Constant(BITS, [0x80000000 if lane & stride else 0 for lane in lanes])
+
+    def emit(builder: Any, value: Any) -> Any:
+        partner = shuffle(builder, value, value, [lane ^ stride for lane in lanes])
+        signed = builder.bitcast(builder.xor(builder.bitcast(value, BITS), negate), REALS)
+        return builder.fadd(partner, signed)
+
+    return emit
+
+
+def _quiet(builder: Any, value: Any) -> Any:
+    is_nan = builder.fcmp_unordered("uno", value, value)
+    return builder.select(is_nan, constant(0x7FC00000), builder.bitcast(value, BITS))
+
+
 splat_bits = _unary(Bits, types.uint32, _splat(BITS))
 splat_long = _unary(Longs, types.uint64, _splat(LONGS))
 splat_real = _unary(Reals, types.float32, _splat(REALS))
@@ -133,6 +151,8 @@ truncated = _unary(Bits, Reals, lambda builder, value: builder.fptoui(value, BIT
 real_number = _unary(Reals, Bits, lambda builder, value: builder.uitofp(value, REALS))  #: rounded to nearest even
 truncated_small = _unary(Bits, Reals, lambda builder, value: builder.fptosi(value, BITS))  #: below 2^31: cheaper
 small_number = _unary(Reals, Bits, lambda builder, value: builder.sitofp(value, REALS))  #: below 2^31: cheaper
+butterfly_1, butterfly_2, butterfly_4, butterfly_8 = (_unary(Reals, Reals, _butterfly(s)) for s in (1, 2, 4, 8))
+quiet_bits = _unary(Bits, Reals, _quiet)  #: bits, every NaN the positive quiet one
 largest = _unary(types.uint32, Bits, _largest_lane)  #: largest lane
 any_set = _unary(types.boolean, Bits, _any_lane)  #: whether some lane is not zero
 real_of = _unary(types.float32, types.uint32, lambda builder, value: builder.bitcast(value, F32))

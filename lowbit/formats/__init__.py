@@ -6,6 +6,8 @@ from lowbit.formats.floats import FloatElement as FloatElement
 from lowbit.formats.floats import Specials as Specials
 from lowbit.formats.grids import Codebook as Codebook
 from lowbit.formats.grids import IntElement as IntElement
+from lowbit.formats.hadamard import TE_SIGNS as TE_SIGNS
+from lowbit.formats.hadamard import Hadamard as Hadamard
 from lowbit.formats.hifloat import HiFloat8 as HiFloat8
 from lowbit.formats.json_form import format_from_json as format_from_json
 from lowbit.formats.json_form import format_to_json as format_to_json

@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 from math import prod
+from typing import Literal
 
 import numpy as np
 
 from lowbit.errors import ArgumentError, DtypeError, ShapeError
 from lowbit.formats.block import BlockFormat
 from lowbit.geometry import memory_order
+
+Kind = Literal["float32", "bfloat16", "float16"]
+"""What the elements of an array are; bfloat16 lies in uint16 arrays."""
 
 ALIGNMENT, ALIGNED_BYTES = 64, 1 << 20
 """Results from so many bytes on start on a cache line, so that streaming stores never straddle two."""
@@ -62,11 +66,16 @@ def check_out(out: np.ndarray, x: np.ndarray) -> None:
     """`out` must have x's shape and dtype, be writable, and not overlap x in part (x itself is allowed)."""
     if out.shape != x.shape:
         raise ShapeError(f"out has shape {out.shape}, the input {x.shape}; give an array of the input's shape")
+    check_overlap(out, x)
+
+
+def check_overlap(out: np.ndarray, x: np.ndarray) -> None:
+    """The same for an `out` whose shape is another one than x's."""
     if out.dtype != x.dtype:
         raise DtypeError(f"out is {out.dtype}, the input {x.dtype}; give an array of the input's dtype")
     if not out.flags.writeable:
         raise ArgumentError("out is read-only; give a writable array")
-    same = out.ctypes.data == x.ctypes.data and out.strides == x.strides
+    same = out.ctypes.data == x.ctypes.data and out.strides == x.strides and out.shape == x.shape
     if not same and x.size and np.may_share_memory(out, x) and _shares_memory(out, x):
         raise ArgumentError("out overlaps the input in part; give the input itself or separate memory")
 
@@ -87,3 +96,15 @@ def _shares_memory(out: np.ndarray, x: np.ndarray) -> bool:
         return np.shares_memory(out, x, max_work=10_000)  # pyright: ignore[reportArgumentType]
     except np.exceptions.TooHardError:
         return True
+
+
+def kernel_view(array: np.ndarray, kind: Kind) -> np.ndarray:
+    """A C-contiguous array as kernels take it: one-dimensional, float16 as int16 bit patterns."""
+    return array.reshape(-1).view(np.int16) if kind == "float16" else array.reshape(-1)
+
+
+def read_view(array: np.ndarray, kind: Kind) -> np.ndarray:
+    """The same for input: always read-only, so that read-only arrays do not need kernels of their own."""
+    flat = kernel_view(array, kind).view()
+    flat.flags.writeable = False
+    return flat

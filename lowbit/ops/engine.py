@@ -5,7 +5,7 @@ QTensor) comes through here, so that every path computes the same bits.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -19,14 +19,12 @@ from lowbit.geometry import Axis, Geometry, geometry, normalized_axes
 from lowbit.lowering import KernelPlan, exact_only, plan_for
 from lowbit.ops import observers
 from lowbit.ops.blockwise import qdq_blocks
-from lowbit.ops.dense import ALIGNMENT, check_out, dense_view, new_array
+from lowbit.ops.dense import ALIGNMENT, Kind, check_out, dense_view, kernel_view, new_array, read_view
 from lowbit.ops.draws import NOTHING, RandomSource, draws_of, find_places
+from lowbit.ops.row_rotation import RowRotation
 from lowbit.ops.running import GRAIN_ELEMENTS, run_paths
 from lowbit.ops.sparsity import prune
 from lowbit.second_level import with_tensor_level
-
-Kind = Literal["float32", "bfloat16", "float16"]
-"""What the elements of an array are; bfloat16 lies in uint16 arrays."""
 
 STREAM_BYTES = 1 << 22
 """Results from this size on are written past the caches: they would not stay there anyway."""
@@ -77,7 +75,7 @@ def qdq(
             qdq_blocks(flat, kernel_view(target, kind), blocks, layout, draws)
         else:
             plan, given = prepare(flat, fmt, mode, layout, tensor_amax, tensor_scale)
-            _run_qdq(flat, kernel_view(target, kind), plan, layout, given, draws.elements)
+            run_qdq(flat, kernel_view(target, kind), plan, layout, given, draws.elements)
     result = target.reshape(tuple(x.shape[axis] for axis in view.order)).transpose(view.inverse)
     if out is None:
         out = result
@@ -88,32 +86,27 @@ def qdq(
     return out
 
 
-def kernel_view(array: np.ndarray, kind: Kind) -> np.ndarray:
-    """A C-contiguous array as kernels take it: one-dimensional, float16 as int16 bit patterns."""
-    return array.reshape(-1).view(np.int16) if kind == "float16" else array.reshape(-1)
-
-
-def read_view(array: np.ndarray, kind: Kind) -> np.ndarray:
-    """The same for input: always read-only, so that read-only arrays do not need kernels of their own."""
-    flat = kernel_view(array, kind).view()
-    flat.flags.writeable = False
-    return flat
-
-
-def _run_qdq(
-    flat: np.ndarray, target: np.ndarray, plan: KernelPlan, layout: Geometry, given: np.ndarray, draw: np.ndarray
+def run_qdq(
+    flat: np.ndarray,
+    target: np.ndarray,
+    plan: KernelPlan,
+    layout: Geometry,
+    given: np.ndarray,
+    draw: np.ndarray,
+    turn: RowRotation | None = None,
 ) -> None:
+    """Fake-quantize one-dimensional views of dense memory, rotated first if there is a `turn`."""
     kernels = backends.load()
     stream = target.ctypes.data != flat.ctypes.data and streams(target, layout)
-    record, grid = plan.record, layout.record
+    record, grid, rotation = plan.record, layout.record, None if turn is None else turn.arguments
     run_paths(
         plan,
         layout,
         lambda pending, first, last: kernels.qdq_items(
-            flat, target, record, grid, given, stream, fast_draw(plan, draw), pending, first, last
+            flat, target, record, grid, given, rotation, stream, fast_draw(plan, draw), pending, first, last
         ),
         lambda pending, first, last: kernels.exact_qdq_items(
-            flat, target, record, plan.table, grid, given, draw, pending, first, last
+            flat, target, record, plan.table, grid, given, rotation, draw, pending, first, last
         ),
     )
 
@@ -136,21 +129,27 @@ def prepare(
     layout: Geometry,
     tensor_amax: float | None,
     tensor_scale: float | None,
+    turn: RowRotation | None = None,
 ) -> tuple[KernelPlan, np.ndarray]:
-    """The plan with its second level, and the maxima of blocks too long for the fused pass (bits; often empty)."""
+    """The plan with its second level, and the maxima of blocks too long for the fused pass (bits; often empty).
+
+    turn: the rotation that comes first; maxima are then those of the rotated tensor.
+    """
     plan = plan_for(fmt, mode)
     if fmt.tensor_target is not None:
         if tensor_amax is None and tensor_scale is None:
-            tensor_amax = finite_amax(flat)
+            tensor_amax = finite_amax(flat) if turn is None else bits_to_float(turn.amax(flat, finite=True))
         plan = with_tensor_level(plan, fmt, tensor_amax, tensor_scale)
     if fmt.block is not None and fmt.block.is_tensor:
-        found = whole_amax(flat)
+        found = whole_amax(flat) if turn is None else np.array([turn.amax(flat)], np.uint32)
         if tensor_amax is not None and int(found[0]) < INFINITY_BITS:
             if float_to_bits(tensor_amax) == 0:
                 plan = exact_only(plan)  # the vector path takes a zero maximum for a block of zeros
             found[0] = float_to_bits(tensor_amax)
         return plan, found
-    return plan, _long_amaxes(flat, layout) if layout.long_run else NO_AMAXES
+    if not layout.long_run:
+        return plan, NO_AMAXES
+    return plan, _long_amaxes(flat, layout) if turn is None else turn.row_amaxes(flat)
 
 
 def prepare_blocks(

@@ -9,10 +9,10 @@ from typing import Any, SupportsFloat, SupportsIndex, cast
 import numpy as np
 
 from lowbit.errors import ArgumentError, DtypeError
-from lowbit.formats import BlockFormat, Rounding, Stochastic
+from lowbit.formats import BlockFormat, Hadamard, Rounding, Stochastic
 from lowbit.formats import format as find_format
 from lowbit.geometry import Axis, normalized_axes
-from lowbit.ops import arrays, draws, engine, observers, storage
+from lowbit.ops import arrays, draws, engine, observers, rotated, rotated_qdq, storage
 from lowbit.ops.draws import random_source
 from lowbit.ops.qtensor import QTensor
 
@@ -31,6 +31,8 @@ def qdq(
     tensor_amax: SupportsFloat | None = None,
     tensor_scale: SupportsFloat | None = None,
     nonfinite: str | None = None,
+    transform: Hadamard | None = None,
+    rotate_back: bool = False,
     out: Any = None,
 ) -> Any:
     """Fake-quantize: the values that `x` has after storage in `fmt`, in one fused pass.
@@ -50,6 +52,11 @@ def qdq(
     of a piece that runs on in row-major order, `origin` and `global_shape` (one integer an axis) place any shard. For
     torch tensors seed, stream and offset may be integer tensors of one element. Numbers beyond the largest saturate.
     These arguments are refused with the other modes, where they would have no effect.
+
+    transform: rotate along `axis` first (along the second of a tile's pair), rounded to x's dtype: the result is that
+    of `qdq(rotate(x, transform), ...)` bit for bit, in the rotated basis and with the axis's padded length, unless
+    rotate_back asks for `unrotate` of it, in x's shape. Amaxes, blocks, random bits and NaN are those of the rotated
+    tensor.
 
     A block with NaN or infinity becomes NaN and does not enter the tensor amax; in a plain cast NaN stays NaN and
     infinity saturates or stays, as the format's overflow says. `nonfinite="raise"` refuses them with their first
@@ -82,24 +89,29 @@ def qdq(
             tensor_amax=cast(Any, tensor_amax),
             tensor_scale=cast(Any, tensor_scale),
             nonfinite=nonfinite,
+            transform=transform,
+            rotate_back=rotate_back,
             out=out,
         )
     source, kind = arrays.NUMPY.unwrap(x)
     if out is not None and not isinstance(out, np.ndarray):
         raise DtypeError(f"out is a {type(out).__name__}; give a numpy array like the input")
     target = None if out is None else arrays.NUMPY.unwrap(out)[0]
-    result = engine.qdq(
-        source,
-        kind,
-        find_format(fmt),
-        axis=axis,
-        rounding=rounding,
-        source=random_source(seed, stream, offset, origin, global_shape),
-        tensor_amax=_number(tensor_amax, "tensor_amax"),
-        tensor_scale=_number(tensor_scale, "tensor_scale"),
-        nonfinite=nonfinite,
-        out=target,
-    )
+    arguments: dict[str, Any] = {
+        "axis": axis,
+        "rounding": rounding,
+        "source": random_source(seed, stream, offset, origin, global_shape),
+        "tensor_amax": _number(tensor_amax, "tensor_amax"),
+        "tensor_scale": _number(tensor_scale, "tensor_scale"),
+        "nonfinite": nonfinite,
+        "out": target,
+    }
+    rotated_qdq.check_rotate_back(transform, rotate_back)
+    if transform is None:
+        result = engine.qdq(source, kind, find_format(fmt), **arguments)
+    else:
+        turn = rotated.check_transform(transform)
+        result = rotated_qdq.qdq(source, kind, find_format(fmt), turn, rotate_back=rotate_back, **arguments)
     return result.view(x.dtype) if out is None else out
 
 
@@ -117,8 +129,11 @@ def quantize(
     tensor_amax: SupportsFloat | None = None,
     tensor_scale: SupportsFloat | None = None,
     nonfinite: str | None = None,
+    transform: Hadamard | None = None,
 ) -> QTensor:
     """Packed codes and scales of `x` in `fmt`. Arguments, special values and errors as for `qdq`.
+
+    With a `transform` the stored tensor is the rotated one, its shape that of `rotate(x, transform)`.
 
     >>> import numpy as np, lowbit as lb
     >>> q = lb.quantize(np.array([0.1, 1.3, -2.6, 5.0], np.float32), "mxfp4")
@@ -138,19 +153,27 @@ def quantize(
         tensor_amax=tensor_amax,
         tensor_scale=tensor_scale,
         nonfinite=nonfinite,
+        transform=None if transform is None else rotated.check_transform(transform),
     )
+    shape, length = tuple(array.shape), None
+    if transform is not None:
+        position = rotated.rotation_axis(axis, len(shape))
+        shape, length = rotated.changed(shape, position, transform.padded(shape[position])), shape[position]
     quantized = QTensor(
         format=found,
-        shape=tuple(array.shape),
+        shape=shape,
         axis=axis,
         axes=normalized_axes(axis, array.ndim, found),
         kind=kind,
         framework=framework,
         stored=stored,
         tensor_amax=tensor_amax,
+        transform=transform,
+        length=length,
     )
     if observers.active is not None:
         values = framework.unwrap(quantized.dequantize())[0]
+        array = array if transform is None else rotated.rotate(array, kind, transform, axis=quantized.rotated_axis)
         observers.report(array, values, kind, found, "quantize", tensor_amax, tensor_scale)
     return quantized
 
@@ -179,9 +202,9 @@ def random_bits(
     return draws.random_bits(whole, Stochastic(bits=bits), source)
 
 
-def dequantize(q: QTensor, dtype: Any = None, out: Any = None) -> Any:
-    """The values of a quantized tensor: `q.dequantize(dtype, out)`."""
-    return q.dequantize(dtype, out)
+def dequantize(q: QTensor, dtype: Any = None, out: Any = None, rotate_back: bool = False) -> Any:
+    """The values of a quantized tensor: `q.dequantize(dtype, out, rotate_back)`."""
+    return q.dequantize(dtype, out, rotate_back)
 
 
 def set_num_threads(count: int) -> None:

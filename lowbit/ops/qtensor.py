@@ -9,10 +9,13 @@ import numpy as np
 
 from lowbit.errors import DtypeError
 from lowbit.formats.block import BlockFormat
+from lowbit.formats.hadamard import Hadamard
 from lowbit.geometry import Axis
 from lowbit.ops import arrays, storage
 from lowbit.ops.dense import check_result
 from lowbit.ops.engine import Kind
+from lowbit.ops.rotated import changed, rotation_axis, unrotate
+from lowbit.ops.rotated_qdq import check_rotate_back
 from lowbit.ops.storage import Stored
 
 
@@ -24,7 +27,8 @@ class QTensor:
     non-negative numbers), element i of a row at bit i * bits, low bits first, padding zero. `scales` has the block
     grid's shape in the tensor's own order of axes; it holds codes of the scale element (uint8, or uint16 for 16-bit
     scales) or float32 values, and is None for a plain cast. `tensor_scale` is None for formats without that level,
-    `tensor_amax` the one that was given, if any. Arrays are numpy's or torch's, as the input was.
+    `tensor_amax` the one that was given, if any. Arrays are numpy's or torch's, as the input was. With a `transform`
+    the tensor is a rotated one; `length` is that of its rotated axis before it was padded, else None.
     """
 
     format: BlockFormat
@@ -35,6 +39,8 @@ class QTensor:
     framework: arrays.Framework
     stored: Stored
     tensor_amax: float | None = None
+    transform: Hadamard | None = None
+    length: int | None = None
 
     @property
     def packed(self) -> Any:
@@ -88,26 +94,30 @@ class QTensor:
         order = self._order
         return array.transpose([order.index(axis) for axis in range(len(order))]) if order else array
 
-    def dequantize(self, dtype: Any = None, out: Any = None) -> Any:
+    def dequantize(self, dtype: Any = None, out: Any = None, rotate_back: bool = False) -> Any:
         """The values, in the tensor's shape and axis order; equal to `lowbit.qdq` of the input bit for bit.
 
         dtype: float32, bfloat16 or float16 (the framework's), by default the input's; each value is narrowed once, to
         nearest even, and may overflow to infinity (contract §2). out: an array of that dtype and shape that receives
-        the values. Raises DtypeError and ShapeError.
+        the values. rotate_back: undo the tensor's `transform` (`lowbit.unrotate` of the values in that dtype), which
+        gives the shape of the input. Raises DtypeError and ShapeError, ArgumentError without a transform.
         """
+        check_rotate_back(self.transform, rotate_back)
         kind = self.kind if dtype is None else self.framework.kind_of(dtype)
+        transform = self.transform if rotate_back else None
         if out is None:
-            return self.framework.wrap(self._values(kind), kind)
+            return self.framework.wrap(self._values(kind, transform), kind)
         target, target_kind = self.framework.unwrap(out)
         if target_kind != kind:
             raise DtypeError(f"out is {target_kind}, the result {kind}; give an array of that dtype or pass dtype=")
-        check_result(target, self.shape, self._parts)
+        shape = self.shape if transform is None else changed(self.shape, self.rotated_axis, self.length or 0)
+        check_result(target, shape, self._parts)
         ordered = target.transpose(self._order)
-        if ordered.flags.c_contiguous and ordered.flags.aligned:
+        if transform is None and ordered.flags.c_contiguous and ordered.flags.aligned:
             ordered = ordered.reshape(self.storage_shape)
             storage.dequantize(self.stored, self.storage_shape, kind, self.format, out=ordered)
         else:
-            np.copyto(target, self._values(kind))
+            np.copyto(target, self._values(kind, transform))
         return out
 
     @property
@@ -115,10 +125,21 @@ class QTensor:
         """The stored arrays."""
         return (self.stored.packed,) if self.stored.scales is None else (self.stored.packed, self.stored.scales)
 
-    def _values(self, kind: Kind) -> np.ndarray:
-        """The values in new memory, in the tensor's shape."""
+    def _values(self, kind: Kind, transform: Hadamard | None) -> np.ndarray:
+        """The values in new memory, in the tensor's shape, or rotated back in the shape of the input."""
         values = storage.dequantize(self.stored, self.storage_shape, kind, self.format)
-        return self._restored(values).reshape(self.shape)
+        values = self._restored(values).reshape(self.shape)
+        if transform is None:
+            return values
+        same = self.length == self.shape[self.rotated_axis]
+        return unrotate(
+            values, kind, transform, axis=self.rotated_axis, length=self.length, out=values if same else None
+        )
+
+    @property
+    def rotated_axis(self) -> int:
+        """The axis that the transform runs along, as a non-negative number."""
+        return rotation_axis(self.axis, len(self.shape))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write to a .safetensors file, atomically (packed codes, scales, metadata). Raises FileError."""
@@ -135,4 +156,5 @@ class QTensor:
 
     def __repr__(self) -> str:
         bits = f"{self.bits_per_element:.4g} bits per element"
-        return f"QTensor({self.format}, shape={self.shape}, axis={self.axis}, {bits})"
+        turned = "" if self.transform is None else f", {self.transform}"
+        return f"QTensor({self.format}, shape={self.shape}, axis={self.axis}, {bits}{turned})"

@@ -15,14 +15,15 @@ from safetensors.numpy import save_file
 
 from lowbit.atomic_files import write_atomic
 from lowbit.errors import FileError, LowbitError
+from lowbit.formats import Hadamard
 from lowbit.formats import format as find_format
 from lowbit.geometry import normalized_axes
 from lowbit.ops import arrays, storage
 from lowbit.ops.qtensor import QTensor
+from lowbit.ops.rotated import original_length
 from lowbit.ops.storage import Stored
 
 METADATA_KEY = "lowbit.qtensor"
-FIELDS = ("format", "shape", "axis", "kind", "tensor_scale", "tensor_amax")
 
 
 def save_qtensor(q: QTensor, path: str | os.PathLike[str]) -> None:
@@ -38,6 +39,8 @@ def save_qtensor(q: QTensor, path: str | os.PathLike[str]) -> None:
         "kind": q.kind,
         "tensor_scale": q.stored.tensor_scale.hex(),
         "tensor_amax": None if q.tensor_amax is None else q.tensor_amax.hex(),
+        "transform": None if q.transform is None else str(q.transform),
+        "length": q.length,
     }
     tensors = {"packed": np.ascontiguousarray(q.stored.packed)}
     if q.stored.scales is not None:
@@ -78,7 +81,8 @@ def _assemble(described: dict[str, Any], tensors: dict[str, np.ndarray], framewo
     tensor_scale = float.fromhex(described["tensor_scale"])
     if not (math.isfinite(tensor_scale) and tensor_scale > 0):
         raise ValueError(f"tensor scale {tensor_scale} must be positive and finite")
-    amax = described["tensor_amax"]
+    amax, text = described["tensor_amax"], described.get("transform")
+    transform = None if text is None else Hadamard.from_text(text)
     q = QTensor(
         format=fmt,
         shape=shape,
@@ -88,7 +92,13 @@ def _assemble(described: dict[str, Any], tensors: dict[str, np.ndarray], framewo
         framework=arrays.framework_named(framework),
         stored=Stored(tensors["packed"], tensors.get("scales"), tensor_scale),
         tensor_amax=None if amax is None else float.fromhex(amax),
+        transform=transform,
+        length=described.get("length"),
     )
+    if transform is not None:
+        if q.length is None:
+            raise ValueError(f"a tensor rotated by {transform} needs the length of its axis")
+        original_length(shape[q.rotated_axis], transform, q.length)
     expected = storage.expected_layout(q.storage_shape, fmt)
     found = {name: (array.shape, array.dtype) for name, array in tensors.items()}
     if found != expected:

@@ -7,6 +7,7 @@ import numpy as np
 from lowbit import backends
 from lowbit.decoding import decode_plan_for, decoded_scale_bits
 from lowbit.formats.block import BlockFormat
+from lowbit.formats.hadamard import Hadamard
 from lowbit.formats.rounding import Rounding, Stochastic, find_rounding
 from lowbit.geometry import Axis, Geometry, geometry, normalized_axes
 from lowbit.lowering import KernelPlan, plan_for
@@ -24,6 +25,9 @@ from lowbit.ops.engine import (
     refuse_nonfinite,
     streams,
 )
+from lowbit.ops.rotated import rotate, rotation_axis
+from lowbit.ops.rotated_qdq import fused_rows, refuse_overflow
+from lowbit.ops.row_rotation import RowRotation
 from lowbit.ops.running import GRAIN_ELEMENTS, run, run_paths
 from lowbit.ops.sparsity import prune
 from lowbit.second_level import with_tensor_level
@@ -61,33 +65,53 @@ def quantize(
     tensor_amax: float | None = None,
     tensor_scale: float | None = None,
     nonfinite: str | None = None,
+    transform: Hadamard | None = None,
 ) -> Stored:
     """Codes and scales of an array of any strides; see `lowbit.quantize` for the arguments."""
     mode = find_rounding(rounding)
     check_arguments(fmt, tensor_amax, tensor_scale, nonfinite)
     axes = normalized_axes(axis, x.ndim, fmt)
-    places = find_places(fmt, mode, source, x.shape, axes)
     view = dense_view(x, axes, fmt, axis_last=True)
-    shape = view.array.shape
+    shape, layout, turn = view.array.shape, None, None
+    if transform is not None:
+        position = rotation_axis(axis, x.ndim)
+        shape, layout, turn = fused_rows(view, position, fmt, transform, packed_geometry)
+        if turn is None:  # a pass each
+            refuse_nonfinite(read_view(view.array, kind), kind, fmt, nonfinite, x)
+            return quantize(
+                rotate(x, kind, transform, axis=position),
+                kind,
+                fmt,
+                axis=axis,
+                rounding=rounding,
+                source=source,
+                tensor_amax=tensor_amax,
+                tensor_scale=tensor_scale,
+                nonfinite=nonfinite,
+            )
+    logical = tuple(shape[place] for place in view.inverse) if x.ndim else ()
+    places = find_places(fmt, mode, source, logical, axes)
     packed = new_array((*shape[:-1], row_bytes(shape[-1], fmt)), np.dtype(np.uint8))
     scales = new_array((0,) if fmt.scale is None else grid_shape(shape, fmt), scale_dtype(fmt))
     if x.size:
         flat = read_view(view.array, kind)
         refuse_nonfinite(flat, kind, fmt, nonfinite, x)
+        if turn is not None:
+            refuse_overflow(flat, turn, fmt, nonfinite)
         if fmt.sparsity is not None:
             pruned = new_array(shape, view.array.dtype)
             prune(flat, kernel_view(pruned, kind), view, fmt)
             flat = read_view(pruned, kind)
-        layout = packed_geometry(shape, fmt)
-        draws = draws_of(places, x.shape, view.order)
+        layout = packed_geometry(shape, fmt) if layout is None else layout
+        draws = draws_of(places, logical, view.order)
         if fmt.is_blockwise:
             blocks = prepare_blocks(flat, fmt, mode, tensor_amax, tensor_scale)
             words = np.zeros(scales.size, np.uint64)
             quantize_blocks(flat, packed.reshape(-1), words, blocks, layout, draws)
             scales, records = words.astype(scales.dtype).reshape(scales.shape), blocks.plans
         else:
-            plan, given = prepare(flat, fmt, mode, layout, tensor_amax, tensor_scale)
-            _run_quantize(flat, packed.reshape(-1), scales.reshape(-1), plan, layout, given, draws.elements)
+            plan, given = prepare(flat, fmt, mode, layout, tensor_amax, tensor_scale, turn)
+            _run_quantize(flat, packed.reshape(-1), scales.reshape(-1), plan, layout, given, draws.elements, turn)
             records = plan.record
     else:
         records = with_tensor_level(plan_for(fmt), fmt, tensor_amax or 0.0, tensor_scale).record
@@ -105,16 +129,18 @@ def _run_quantize(
     layout: Geometry,
     given: np.ndarray,
     draw: np.ndarray,
+    turn: RowRotation | None,
 ) -> None:
     kernels, record, grid = backends.load(), plan.record, layout.record
+    rotation = None if turn is None else turn.arguments
     run_paths(
         plan,
         layout,
         lambda pending, first, last: kernels.quantize_items(
-            flat, packed, scales, record, grid, given, fast_draw(plan, draw), pending, first, last
+            flat, packed, scales, record, grid, given, rotation, fast_draw(plan, draw), pending, first, last
         ),
         lambda pending, first, last: kernels.exact_quantize_items(
-            flat, packed, scales, record, plan.table, grid, given, draw, pending, first, last
+            flat, packed, scales, record, plan.table, grid, given, rotation, draw, pending, first, last
         ),
     )
 
@@ -182,11 +208,11 @@ def unpack(packed: np.ndarray, columns: int, bits: int) -> np.ndarray:
     return codes
 
 
-def packed_geometry(shape: tuple[int, ...], fmt: BlockFormat) -> Geometry:
+def packed_geometry(shape: tuple[int, ...], fmt: BlockFormat, *, joined: bool = True) -> Geometry:
     """The grid of a tensor whose quantization axes are last; rows are joined only where they fill whole bytes."""
     sides = 0 if fmt.block is None or fmt.block.is_tensor else len(fmt.block.sizes)
     axes = tuple(range(len(shape) - sides, len(shape)))
-    layout = geometry(shape, axes, fmt, joined=shape[-1] * fmt.element.bits % 8 == 0)
+    layout = geometry(shape, axes, fmt, joined=joined and shape[-1] * fmt.element.bits % 8 == 0)
     assert layout is not None
     return layout
 

@@ -1,38 +1,33 @@
 """`qdq` for torch tensors: custom operators `lowbit::qdq` and `lowbit::qdq_out` with straight-through gradients.
 
 The operators are opaque to `torch.compile` (one node, no graph break) and hand the tensor's own memory to the engine:
-no copy is made on the way in or out. They are defined through `torch.library.Library`, which costs a third of
-`custom_op` a call. Formats travel as spec text. Tensor amax and tensor scale travel as 0-d tensors, so that a compiled
-graph never needs `.item()`: the kernel reads the number when it runs.
+no copy is made on the way in or out. Formats and transforms travel as text. Tensor amax and tensor scale travel as 0-d
+tensors, so that a compiled graph never needs `.item()`: the kernel reads the number when it runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from torch.library import Library, register_autograd, register_fake, register_vmap
+from torch.library import register_autograd, register_fake, register_vmap
 
 from lowbit.errors import ArgumentError, DtypeError, ShapeError, UnsupportedError
-from lowbit.formats import BlockFormat, Rounding, Stochastic, StochasticRule
+from lowbit.formats import BlockFormat, Hadamard, Rounding, Stochastic, StochasticRule
 from lowbit.formats import format as find_format
 from lowbit.formats.rounding import find_rounding
-from lowbit.ops import engine
-from lowbit.ops.dense import new_array
+from lowbit.ops import engine, rotated, rotated_qdq
 from lowbit.ops.draws import random_source
 from lowbit.ops.torch_arrays import KINDS, check_input, tensor_array
+from lowbit.ops.torch_library import LIBRARY, new_like, new_result, shift_axis, under_torch_func
 from lowbit.ops.torch_numbers import as_integer, as_scalar, integer, is_default, number
+from lowbit.ops.torch_rotation import back, forth, transform_of, transform_text
 
-_HUGE_BYTES = 1 << 20
-"""From this size on a result lives in memory from numpy's allocator, which asks for huge pages (3 times faster)."""
-
-_LIBRARY = Library("lowbit", "FRAGMENT")
 _ARGUMENTS = (
     "Tensor x, str format, int[] axis, str rounding, Tensor? tensor_amax, Tensor? tensor_scale, str? nonfinite, "
-    "Tensor? seed, Tensor? stream, Tensor? offset, int[]? origin, int[]? global_shape"
+    "Tensor? seed, Tensor? stream, Tensor? offset, int[]? origin, int[]? global_shape, str? transform, bool rotate_back"
 )
-_LIBRARY.define(f"qdq({_ARGUMENTS}) -> Tensor")
-_LIBRARY.define(f"qdq_out({_ARGUMENTS}, Tensor(a!) out) -> ()")
+LIBRARY.define(f"qdq({_ARGUMENTS}) -> Tensor")
+LIBRARY.define(f"qdq_out({_ARGUMENTS}, Tensor(a!) out) -> ()")
 
 
 def qdq(
@@ -49,6 +44,8 @@ def qdq(
     tensor_amax: float | torch.Tensor | None = None,
     tensor_scale: float | torch.Tensor | None = None,
     nonfinite: str | None = None,
+    transform: Hadamard | None = None,
+    rotate_back: bool = False,
     out: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Quantize and dequantize `x`: every element becomes the nearest value its format and block can hold.
@@ -59,15 +56,16 @@ def qdq(
     the shape is computed.
 
     The gradient is the straight-through one: it passes unchanged, **also where the value saturated**; tensor amax and
-    scale get none. Double backward and `torch.func` work, but not `torch.func` inside `torch.compile`. `tensor_amax`
-    and `tensor_scale` are numbers or tensors of one element, read when the operator runs, also in a compiled graph; so
-    are `seed`, `stream` and `offset`, as integers: a seed in a tensor may change from step to step without compiling
-    anew. Random bits depend on them and an element's index alone, so recomputing gives the same values. Under vmap a
+    scale get none. With a `transform` it is rotated back; with `rotate_back` too it passes unchanged, since a rotation
+    and its transpose cancel. Double backward and `torch.func` work, but not `torch.func` inside `torch.compile`.
+    `tensor_amax` and `tensor_scale` are numbers or tensors of one element, read when the operator runs, also in a
+    compiled graph; so are `seed`, `stream` and `offset`, as integers: a seed in a tensor may change from step to step
+    without compiling anew. Random bits depend on them and an element's index alone, so recomputing gives the same values. Under vmap a
     stochastic call needs a batch of seeds, streams or offsets: samples would otherwise share their bits.
 
-    `out` receives the result and is returned: x itself (in place) or memory that does not overlap x, of its shape and
-    dtype; it has no gradient. Raises DtypeError, ShapeError, UnsupportedError, ArgumentError, FormatError, and
-    NonfiniteError with `nonfinite="raise"`.
+    `out` receives the result and is returned: x itself (in place) or memory that does not overlap x, of the result's
+    shape and dtype; it has no gradient. Raises DtypeError, ShapeError, UnsupportedError, ArgumentError, FormatError,
+    and NonfiniteError with `nonfinite="raise"`.
     """
     check_input(x, "x")
     arguments = (
@@ -83,26 +81,17 @@ def qdq(
         None if is_default(offset) else as_integer(offset, "offset"),
         None if origin is None else list(origin),
         None if global_shape is None else list(global_shape),
+        None if transform is None else transform_text(transform),
+        rotate_back,
     )
+    rotated_qdq.check_rotate_back(transform, rotate_back)
     if out is None:
         if under_torch_func():
             return _StraightThrough.apply(*arguments)
         return torch.ops.lowbit.qdq.default(*arguments)
-    _check_out(x, out)
+    _check_out(x, out, same_shape=transform is None or rotate_back)
     torch.ops.lowbit.qdq_out.default(*arguments, out)
     return out
-
-
-def under_torch_func() -> bool:
-    """Whether a transform of `torch.func` (vmap, grad, ...) is at work.
-
-    Raises UnsupportedError if torch.compile is tracing it: torch 2.13 then drops the backward pass of custom functions
-    without a word (pytorch issue 193279). Where graph breaks are allowed, torch falls back to the eager transform.
-    """
-    active = torch._C._are_functorch_transforms_active()
-    if active and torch.compiler.is_compiling():
-        raise UnsupportedError("torch.func inside torch.compile loses custom gradients: compile what it transforms")
-    return active
 
 
 def _spec(fmt: BlockFormat) -> str:
@@ -120,23 +109,14 @@ def _stochastic_text(bits: int, rule: StochasticRule) -> str:
     return str(Stochastic(bits=bits, rule=rule))
 
 
-def _check_out(x: torch.Tensor, out: torch.Tensor) -> None:
+def _check_out(x: torch.Tensor, out: torch.Tensor, *, same_shape: bool) -> None:
     check_input(out, "out")
     if out.dtype is not x.dtype or out.device != x.device:
         raise DtypeError(f"out is {out.dtype} on {out.device}; it must be like x, {x.dtype} on {x.device}")
-    if out.shape != x.shape:
+    if same_shape and out.shape != x.shape:
         raise ShapeError(f"out has shape {tuple(out.shape)}; it must be x's, {tuple(x.shape)}")
     if torch.is_grad_enabled() and (x.requires_grad or out.requires_grad):
         raise ArgumentError("out= has no gradient: call it under torch.no_grad(), on detached tensors, or without out")
-
-
-def _new_like(x: torch.Tensor) -> torch.Tensor:
-    """Uninitialized memory with the shape, dtype and strides of `torch.empty_like(x)`."""
-    if x.nbytes < _HUGE_BYTES:
-        return torch.empty_like(x)
-    strides = torch.empty_like(x, device="meta").stride()
-    storage = torch.from_numpy(new_array((x.nbytes,), np.dtype(np.uint8))).untyped_storage()
-    return torch.empty(0, dtype=x.dtype).set_(storage, 0, x.shape, strides)
 
 
 def _run(
@@ -153,24 +133,36 @@ def _run(
     offset: torch.Tensor | None,
     origin: list[int] | None,
     global_shape: list[int] | None,
+    transform: str | None,
+    rotate_back: bool,
 ) -> None:
-    source = random_source(integer(seed), integer(stream) or 0, integer(offset) or 0, origin, global_shape)
-    engine.qdq(
-        tensor_array(x),
-        KINDS[x.dtype],
-        find_format(format),
-        axis=axis[0] if len(axis) == 1 else (axis[0], axis[1]),
-        rounding=rounding,
-        source=source,
-        tensor_amax=number(tensor_amax),
-        tensor_scale=number(tensor_scale),
-        nonfinite=nonfinite,
-        out=tensor_array(out),
-    )
+    arguments: dict[str, Any] = {
+        "axis": axis[0] if len(axis) == 1 else (axis[0], axis[1]),
+        "rounding": rounding,
+        "source": random_source(integer(seed), integer(stream) or 0, integer(offset) or 0, origin, global_shape),
+        "tensor_amax": number(tensor_amax),
+        "tensor_scale": number(tensor_scale),
+        "nonfinite": nonfinite,
+        "out": tensor_array(out),
+    }
+    array, kind, fmt = tensor_array(x), KINDS[x.dtype], find_format(format)
+    if transform is None:
+        engine.qdq(array, kind, fmt, **arguments)
+    else:
+        rotated_qdq.qdq(array, kind, fmt, transform_of(transform), rotate_back=rotate_back, **arguments)
+
+
+def _new_result(x: torch.Tensor, alike: Callable[[torch.Tensor], torch.Tensor], *arguments: Any) -> torch.Tensor:
+    """Memory for the operator's result, made by `alike` where it has x's shape: a rotated axis is padded."""
+    _, axis, *_, transform, rotate_back = arguments
+    if transform is None or rotate_back:
+        return alike(x)
+    position = rotated.rotation_axis(axis[-1], x.ndim)
+    return new_result(x, position, transform_of(transform).padded(x.shape[position]), alike)
 
 
 def _qdq_cpu(x: torch.Tensor, *arguments: Any) -> torch.Tensor:
-    out = _new_like(x)
+    out = _new_result(x, new_like, *arguments)
     _run(x, out, *arguments)
     return out
 
@@ -197,9 +189,9 @@ def _qdq_vmap(info: Any, in_dims: Any, x: torch.Tensor, *arguments: Any) -> tupl
         )
     whole = _sees_whole_tensor(format, amax is not None or scale is not None)
     if not (whole or stochastic or batched_scales) and x.ndim > 1:
-        shifted = [_shift_axis(a, x.ndim - 1) for a in axis]
+        shifted = [shift_axis(a, x.ndim - 1) for a in axis]
         return _StraightThrough.apply(x, format, shifted, rounding, amax, scale, nonfinite, *draws), 0
-    shared = (0, 1, 2, 5, 9, 10)  # arguments that are no tensors
+    shared = (0, 1, 2, 5, 9, 10, 11, 12)  # arguments that are no tensors
     dims = [None if place in shared else dim for place, dim in enumerate(in_dims[1:])]
     samples = zip(x, *map(_per_sample, arguments, dims, [info.batch_size] * len(dims)), strict=True)
     return torch.stack([_StraightThrough.apply(*sample) for sample in samples]), 0
@@ -215,13 +207,6 @@ def _sees_whole_tensor(format: str, scale_given: bool) -> bool:
     fmt = find_format(format)
     one_block = fmt.block is not None and fmt.block.is_tensor
     return one_block or (fmt.tensor_target is not None and not scale_given)
-
-
-def _shift_axis(axis: int, n_dims: int) -> int:
-    """The axis of a sample as an axis of the batch, whose first dimension the samples are."""
-    if not -n_dims <= axis < n_dims:
-        raise ShapeError(f"axis {axis} is outside a tensor of {n_dims} dimensions: use {-n_dims} to {n_dims - 1}")
-    return axis % n_dims + 1
 
 
 class _StraightThrough(torch.autograd.Function):
@@ -244,14 +229,17 @@ class _StraightThrough(torch.autograd.Function):
         offset: Any,
         origin: list[int] | None,
         global_shape: list[int] | None,
+        transform: str | None,
+        rotate_back: bool,
     ) -> torch.Tensor:
+        draws = (seed, stream, offset, origin, global_shape)
         return torch.ops.lowbit.qdq.default(
-            x, format, axis, rounding, amax, scale, nonfinite, seed, stream, offset, origin, global_shape
+            x, format, axis, rounding, amax, scale, nonfinite, *draws, transform, rotate_back
         )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        pass
+        _remember(ctx, inputs, output)
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -259,24 +247,34 @@ class _StraightThrough(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, tangent: torch.Tensor, *_: Any) -> torch.Tensor:
-        return tangent.view_as(tangent)
+        return tangent.view_as(tangent) if ctx.transform is None else forth(tangent, ctx.transform, ctx.axis)
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *arguments: Any) -> tuple[torch.Tensor, int]:
         return _qdq_vmap(info, in_dims, *arguments)
 
 
+def _remember(ctx: Any, inputs: Any, output: Any) -> None:
+    """Keep what the gradient needs: the rotation in which the result stays, if any."""
+    x, _, axis, *_, transform, rotate_back = inputs
+    ctx.transform = None if rotate_back else transform
+    ctx.axis = axis[-1]
+    ctx.length = None if ctx.transform is None else x.shape[axis[-1]]
+
+
 def _straight_through(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-    return (grad, *[None] * 11)
+    if ctx.transform is not None:
+        grad = back(grad, ctx.transform, ctx.axis, ctx.length)
+    return (grad, *[None] * 13)
 
 
 for function in (_spec, _rounding_text, _stochastic_text, _sees_whole_tensor):
     # What torch.compiler.assume_constant_result does, which would import all of torch._dynamo (2 s) to do it.
     vars(function)["_dynamo_marked_constant"] = True
 
-_LIBRARY.impl("qdq", _qdq_cpu, "CPU")
-_LIBRARY.impl("qdq_out", _qdq_out_cpu, "CPU")
-register_fake("lowbit::qdq", lambda x, *arguments: torch.empty_like(x), lib=_LIBRARY)
-register_fake("lowbit::qdq_out", lambda x, *arguments: None, lib=_LIBRARY)
-register_autograd("lowbit::qdq", _straight_through, lib=_LIBRARY)
-register_vmap("lowbit::qdq", _qdq_vmap, lib=_LIBRARY)
+LIBRARY.impl("qdq", _qdq_cpu, "CPU")
+LIBRARY.impl("qdq_out", _qdq_out_cpu, "CPU")
+register_fake("lowbit::qdq", lambda x, *arguments: _new_result(x, torch.empty_like, *arguments), lib=LIBRARY)
+register_fake("lowbit::qdq_out", lambda x, *arguments: None, lib=LIBRARY)
+register_autograd("lowbit::qdq", _straight_through, setup_context=_remember, lib=LIBRARY)
+register_vmap("lowbit::qdq", _qdq_vmap, lib=LIBRARY)

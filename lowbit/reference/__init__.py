@@ -13,6 +13,8 @@ and integers, and rounds to binary32 exactly where the numerical contract says s
 
 from lowbit.formats import element as element
 from lowbit.reference.binary32 import fl as fl
+from lowbit.reference.hadamard import rotate as rotate
+from lowbit.reference.hadamard import unrotate as unrotate
 from lowbit.reference.philox import philox4x32 as philox4x32
 from lowbit.reference.philox import random_bits as random_bits
 from lowbit.reference.rounding import round as round

@@ -1,7 +1,7 @@
 """IEEE-754 binary32 on exact rationals: one rounding to nearest even, with subnormals and overflow to infinity.
 
 `fl` is the `fl(.)` of contract §0. The oracle computes with Fractions and calls it exactly where the contract does;
-`multiply` and `divide` add what IEEE-754 says about infinities, NaN and the sign of zero.
+`add`, `multiply` and `divide` add what IEEE-754 says about infinities, NaN and the sign of zero.
 """
 
 import struct
@@ -47,11 +47,13 @@ def fl(value: Fraction | int) -> float:
 
 
 def add(left: float, right: float) -> float:
-    """fl(left + right), with IEEE-754 infinities and NaN; an exact sum of zero is +0."""
-    if isnan(left) or isnan(right) or (isinf(left) and left == -right):
+    """fl(left + right), with IEEE-754 infinities, NaN and signed zeros (an exact cancellation is +0)."""
+    if isnan(left) or isnan(right) or (isinf(left) and isinf(right) and left != right):
         return nan
     if isinf(left) or isinf(right):
         return left if isinf(left) else right
+    if left == 0 and right == 0:
+        return copysign(0.0, max(copysign(1.0, left), copysign(1.0, right)))
     return fl(Fraction(left) + Fraction(right))
 
 

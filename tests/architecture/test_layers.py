@@ -23,7 +23,7 @@ LAYERS = (
     ("rounding_rules",),
     ("lowering", "decoding"),
     ("second_level",),
-    ("block_plans", "geometry"),
+    ("block_plans", "geometry", "rotation"),
     ("kernels",),
     ("backends",),
     ("ops",),
@@ -42,6 +42,7 @@ NO_TORCH = STDLIB_ONLY | {
     "second_level",
     "block_plans",
     "geometry",
+    "rotation",
     "kernels",
     "backends",
 }

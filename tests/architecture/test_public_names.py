@@ -21,11 +21,13 @@ FUNCTIONS = {
     "random_bits",
     "recipe",
     "register",
+    "rotate",
     "set_num_threads",
+    "unrotate",
 }
 SUBMODULES = {"analysis", "errors", "formats", "nn", "recipes", "reference", "reports", "studies"}
 # Public functions of the interface, those of later releases included: no module may take such a name.
-RESERVED = FUNCTIONS | {"explain", "rotate", "unrotate"}
+RESERVED = FUNCTIONS | {"explain"}
 
 IMPORT_EVERYTHING_THEN_LOOK = """
 import json, pkgutil, sys

@@ -15,9 +15,12 @@ from golden_vectors import (
     torchao_mx_cases,
     torchao_nvfp4_cases,
     transformer_engine_cases,
+    transformer_engine_rotated_cases,
 )
+from oracle_arrays import DTYPES, narrow
 
 import lowbit as lb
+from lowbit.formats import TE_SIGNS
 
 MICROXCALING_EVEN = {MINUS_ZERO: 2560, LARGEST: 2048, INTEGER_ZERO: 40925}
 """Elements that differ from microxcaling's `even` values, by row: a part of `EXCUSED`, which counts all roundings."""
@@ -90,3 +93,23 @@ def test_bfloat16_arrays_give_the_same_codes() -> None:
                 narrow = case.x.astype(ml_dtypes.bfloat16)
             q = lb.quantize(narrow, case.fmt, tensor_amax=case.tensor_amax)
             compare(case, codes=q.codes, scales=q.scales)
+
+
+def test_transformer_engine_rotated() -> None:
+    """x.T rotated by 16 with fixed signs, then nvfp4. TransformerEngine multiplies by H/4 as a matrix, whose sums may
+    round otherwise: at least 99.9% of codes agree and each difference is a neighbour (contract §6).
+
+    Excused are groups with a sum of magnitudes beyond binary32: additions come before the multiplication by c, so that
+    these overflow here, and not there. All others turn out to be the same, codes and scales.
+    """
+    transform, excused, compared = lb.Hadamard(16, signs=TE_SIGNS), 0, 0
+    for case in transformer_engine_rotated_cases():
+        assert case.codes is not None and case.scales is not None
+        x = narrow(case.x, DTYPES["bfloat16"]) if case.dtype == "bf16" else case.x
+        q = lb.quantize(x, "nvfp4", transform=transform, tensor_amax=case.tensor_amax)
+        groups = np.abs(case.x.astype(np.float64)).reshape(case.x.shape[0], -1, 16).sum(-1) > np.finfo(np.float32).max
+        large = np.repeat(groups, 16, axis=1)
+        assert np.array_equal(q.codes[~large], case.codes[~large]), case.key
+        assert np.array_equal(q.scales[~groups], case.scales[~groups]), case.key
+        excused, compared = excused + int(large.sum()), compared + large.size
+    assert (excused, compared) == (2048, 90112)

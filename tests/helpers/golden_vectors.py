@@ -213,6 +213,24 @@ def _transformer_engine(variants: dict[str, str], suffix: str) -> Iterator[Case]
             )
 
 
+def transformer_engine_rotated_cases() -> Iterator[Case]:
+    """TransformerEngine's NVFP4 of the transposed tensor after its random Hadamard transform of 16 (11 cases)."""
+    stored = arrays("transformer_engine_nvfp4")
+    for source, dtype in _inputs_and_dtypes():
+        key = f"{source}.1x16_rht_colwise.{dtype}"
+        if f"{key}.code_t" in stored:
+            yield Case(
+                library="transformer_engine_nvfp4",
+                key=key,
+                dtype=dtype,
+                x=np.ascontiguousarray(golden_input(source, dtype).T),
+                fmt="nvfp4",
+                tensor_amax=float(stored[f"{key}.amax_t"][0]),
+                codes=stored[f"{key}.code_t"],
+                scales=stored[f"{key}.scale_t"],
+            )
+
+
 def microxcaling_cases() -> Iterator[Case]:
     """microxcaling's fake-quantized values: eight elements, blocks of 32 and 16, three roundings (336 cases)."""
     stored = arrays("microxcaling_mx")

@@ -37,7 +37,7 @@ def _seed() -> None:
 
 def operands(x: torch.Tensor, fmt: str = "mxfp4", axis: tuple[int, ...] = (-1,)) -> tuple[Any, ...]:
     """Positional arguments of the operator."""
-    return (x, fmt, list(axis), "nearest_even", None, None, None, *NO_DRAW)
+    return (x, fmt, list(axis), "nearest_even", None, None, None, *NO_DRAW, None, False)
 
 
 def by_numpy(x: torch.Tensor, fmt: str, axis: int = -1) -> np.ndarray:
@@ -123,7 +123,7 @@ def test_opcheck_of_the_out_operator_and_of_tensor_amax() -> None:
     x = torch.randn(4, 64)
     torch.library.opcheck(torch.ops.lowbit.qdq_out.default, (*operands(x), torch.empty_like(x)))
     amax = torch.tensor(5.0)
-    torch.library.opcheck(OPERATOR, (x, "nvfp4", [-1], "nearest_even", amax, None, None, *NO_DRAW))
+    torch.library.opcheck(OPERATOR, (x, "nvfp4", [-1], "nearest_even", amax, None, None, *NO_DRAW, None, False))
 
 
 @pytest.mark.parametrize("fmt", ["mxfp4", lb.format("e2m1/k16/ue4m3/ts256"), lb.format("nvfp4_2d")], ids=str)

@@ -1,0 +1,121 @@
+"""The additions of a Hadamard rotation: within a vector, between vectors, and the sums of a base matrix (contract §6).
+
+A rotation travels as `turn`: (record, masks before, masks after, masks of the base matrix), memory and no arrays.
+Vectors of a group lie in `work`, which has room for n of them, twice.
+"""
+
+from lowbit.kernels.cpu.jit import small_stage, stage
+from lowbit.kernels.cpu.memory import advance, load_reals, memory, store_reals
+from lowbit.kernels.cpu.vector import (
+    LANES,
+    as_bits,
+    as_real,
+    butterfly_1,
+    butterfly_2,
+    butterfly_4,
+    butterfly_8,
+    splat_bits,
+)
+
+
+@small_stage
+def opened(rotation):
+    """The arrays of a `lowbit.rotation.Rotation`, given as its `arguments`, as memory."""
+    return rotation[0][0], memory(rotation[1]), memory(rotation[2]), memory(rotation[3])
+
+
+@small_stage
+def spare_at(r):
+    """Where the second of the two scratch areas of a rotation starts: each has room for n vectors."""
+    return LANES * r.n
+
+
+@small_stage
+def work_size(r):
+    """Entries of both areas together."""
+    return 2 * LANES * r.n
+
+
+@small_stage
+def within(value, n):
+    """The stages of stride 1, 2, 4 and 8 that a group of n elements has."""
+    value = butterfly_1(value)
+    if n >= 4:
+        value = butterfly_2(value)
+    if n >= 8:
+        value = butterfly_4(value)
+    if n >= 16:
+        value = butterfly_8(value)
+    return value
+
+
+@stage
+def across(work, spare, count, base, matrix):
+    """Butterflies between `count` vectors (a power of two) in each of `base` runs, then the sums over the runs."""
+    total = count * base
+    stride = 1
+    while count // stride >= 8:
+        for first in range(0, total, 8 * stride):
+            for vector in range(first, first + stride):
+                _eight(advance(work, vector * LANES), stride * LANES)
+        stride *= 8
+    if count // stride >= 2:
+        width = count // stride
+        for first in range(0, total, width * stride):
+            for vector in range(first, first + stride):
+                if width == 4:
+                    _four(advance(work, vector * LANES), stride * LANES)
+                else:
+                    _two(advance(work, vector * LANES), stride * LANES)
+    if base > 1:
+        _sums(work, spare, count, base, matrix)
+
+
+@stage
+def _sums(work, spare, count, base, matrix):
+    """Row i of the result: the vectors of all runs, signed by row i of the base matrix, summed from left to right."""
+    for vector in range(count):
+        for i in range(base):
+            total = load_reals(work, vector * LANES)
+            for j in range(1, base):
+                bits = as_bits(load_reals(work, (j * count + vector) * LANES)) ^ splat_bits(matrix[i * base + j])
+                total = total + as_real(bits)
+            store_reals(spare, (i * count + vector) * LANES, total)
+    for i in range(0, count * base * LANES, LANES):
+        store_reals(work, i, load_reals(spare, i))
+
+
+@stage
+def _two(work, stride):
+    a, b = load_reals(work, 0), load_reals(work, stride)
+    store_reals(work, 0, a + b)
+    store_reals(work, stride, a - b)
+
+
+@stage
+def _four(work, stride):
+    a, b = load_reals(work, 0), load_reals(work, stride)
+    c, d = load_reals(work, 2 * stride), load_reals(work, 3 * stride)
+    a, b, c, d = a + b, a - b, c + d, c - d
+    store_reals(work, 0, a + c)
+    store_reals(work, stride, b + d)
+    store_reals(work, 2 * stride, a - c)
+    store_reals(work, 3 * stride, b - d)
+
+
+@stage
+def _eight(work, stride):
+    a, b = load_reals(work, 0), load_reals(work, stride)
+    c, d = load_reals(work, 2 * stride), load_reals(work, 3 * stride)
+    e, f = load_reals(work, 4 * stride), load_reals(work, 5 * stride)
+    g, h = load_reals(work, 6 * stride), load_reals(work, 7 * stride)
+    a, b, c, d, e, f, g, h = a + b, a - b, c + d, c - d, e + f, e - f, g + h, g - h
+    a, b, c, d, e, f, g, h = a + c, b + d, a - c, b - d, e + g, f + h, e - g, f - h
+    store_reals(work, 0, a + e)
+    store_reals(work, stride, b + f)
+    store_reals(work, 2 * stride, c + g)
+    store_reals(work, 3 * stride, d + h)
+    store_reals(work, 4 * stride, a - e)
+    store_reals(work, 5 * stride, b - f)
+    store_reals(work, 6 * stride, c - g)
+    store_reals(work, 7 * stride, d - h)

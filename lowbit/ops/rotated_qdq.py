@@ -1,0 +1,129 @@
+"""Quantization in a rotated basis at the numpy level (contract §6): what `rotate` and then `qdq` give, bit for bit.
+
+Where the rotated axis lies last in memory and blocks are one row high, one pass does both: a kernel turns a segment in
+its cache and rounds it from there. Else the tensor is rotated into the result's memory and quantized there in place.
+"""
+
+from collections.abc import Callable
+from math import prod
+
+import numpy as np
+
+from lowbit.errors import ArgumentError, NonfiniteError
+from lowbit.formats.binary32 import INFINITY_BITS
+from lowbit.formats.block import BlockFormat
+from lowbit.formats.hadamard import Hadamard
+from lowbit.formats.rounding import Rounding, Stochastic, find_rounding
+from lowbit.geometry import Axis, Geometry, geometry, normalized_axes, regrouped
+from lowbit.ops import engine, observers
+from lowbit.ops.dense import DenseView, Kind, dense_view, kernel_view, new_array, read_view
+from lowbit.ops.draws import NOTHING, RandomSource, draw_of, find_places
+from lowbit.ops.rotated import changed, check_result, rotation_axis, turn_dense
+from lowbit.ops.row_rotation import RowRotation
+
+
+def qdq(
+    x: np.ndarray,
+    kind: Kind,
+    fmt: BlockFormat,
+    transform: Hadamard,
+    *,
+    axis: Axis = -1,
+    rounding: str | Stochastic = Rounding.NEAREST_EVEN,
+    source: RandomSource = NOTHING,
+    tensor_amax: float | None = None,
+    tensor_scale: float | None = None,
+    nonfinite: str | None = None,
+    rotate_back: bool = False,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Fake-quantize a rotated array, and rotate the result back if asked to; see `lowbit.qdq` for the arguments."""
+    mode = find_rounding(rounding)
+    engine.check_arguments(fmt, tensor_amax, tensor_scale, nonfinite)
+    position = rotation_axis(axis, x.ndim)
+    length = x.shape[position]
+    shape = changed(x.shape, position, transform.padded(length))
+    axes = normalized_axes(axis, x.ndim, fmt)
+    places = find_places(fmt, mode, source, shape, axes)
+    if out is not None:
+        check_result(out, x, x.shape if rotate_back else shape)
+    view = dense_view(x, axes, fmt)
+    turned_at, into = view.order.index(position), None if out is None else out.transpose(view.order)
+    if into is not None and not into.flags.c_contiguous:
+        into = None
+    turned, layout, turn = fused_rows(
+        view, position, fmt, transform, lambda shape, fmt, joined: geometry(shape, view.axes, fmt, joined=joined)
+    )
+    target = into if into is not None and into.shape == turned else new_array(turned, x.dtype)
+    if x.size:
+        flat = read_view(view.array, kind)
+        engine.refuse_nonfinite(flat, kind, fmt, nonfinite, x)
+        if layout is None or turn is None:  # a pass each
+            turn_dense(view.array, target, kind, transform, turned_at)
+            result = target.transpose(view.inverse)
+            engine.qdq(
+                result,
+                kind,
+                fmt,
+                axis=axis,
+                rounding=rounding,
+                source=source,
+                tensor_amax=tensor_amax,
+                tensor_scale=tensor_scale,
+                nonfinite=nonfinite,
+                out=result,
+            )
+        else:
+            refuse_overflow(flat, turn, fmt, nonfinite)
+            plan, given = engine.prepare(flat, fmt, mode, layout, tensor_amax, tensor_scale, turn)
+            draw = draw_of(places.elements, shape, view.order)
+            engine.run_qdq(flat, kernel_view(target, kind), plan, layout, given, draw, turn)
+    if rotate_back:
+        back = into if into is not None else target if length == shape[position] else None
+        back = new_array(view.array.shape, x.dtype) if back is None else back
+        turn_dense(target, back, kind, transform, turned_at, inverse=True)
+        target = back
+    result = target.transpose(view.inverse)
+    if out is None:
+        return result
+    if not np.may_share_memory(target, out):
+        np.copyto(out, result)
+    return out
+
+
+def check_rotate_back(transform: object, rotate_back: bool) -> None:
+    """ArgumentError for a way back without a way there."""
+    if rotate_back and transform is None:
+        raise ArgumentError("rotate_back=True needs transform=: without one there is nothing to rotate back")
+
+
+def fused_rows(
+    view: DenseView,
+    position: int,
+    fmt: BlockFormat,
+    transform: Hadamard,
+    layout_of: Callable[..., Geometry | None],
+) -> tuple[tuple[int, ...], Geometry | None, RowRotation | None]:
+    """(shape of the dense rotated tensor, grid, rotation) of the fused pass; no grid and rotation where there is none.
+
+    position: the rotated axis of the tensor that is viewed. layout_of(shape, fmt, joined=...): the grid of a tensor.
+    Observers see rotated tensors, which the fused pass never has as a whole.
+    """
+    before, place = view.array.shape, view.order.index(position)
+    shape, ndim = changed(before, place, transform.padded(before[place])), len(before)
+    plain = not fmt.is_blockwise and fmt.sparsity is None and observers.active is None
+    if not plain or place != ndim - 1 or 0 in before:
+        return shape, None, None
+    layout = layout_of(shape, fmt, joined=shape == before)
+    layout = None if layout is None else regrouped(layout, transform.n)
+    if layout is None:
+        return shape, None, None
+    columns = int(layout.record[0]["columns"])
+    source = columns if shape == before else before[-1]
+    return shape, layout, RowRotation.of(transform, prod(shape) // columns, source, columns)
+
+
+def refuse_overflow(flat: np.ndarray, turn: RowRotation, fmt: BlockFormat, nonfinite: str | None) -> None:
+    """NonfiniteError where a rotation overflows although its input is finite, and NaN and infinities are refused."""
+    if (nonfinite == "raise" or not fmt.has_nan) and turn.amax(flat) >= INFINITY_BITS:
+        raise NonfiniteError(f"the rotation of finite values overflows; scale them down ({fmt})")

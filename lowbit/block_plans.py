@@ -144,8 +144,8 @@ def _block_record(fmt: BlockFormat, candidates: int) -> np.ndarray:
     record["candidates"], record["scale_bits"] = candidates, fmt.scale.bits
     record["absolute"], record["selects"] = fmt.select is Select.MAE, fmt.selector_bits > 0
     record["rms"], record["tile"] = _rms(fmt), fmt.block.is_tile
-    record["factored"] = len(fmt.candidates) > 1 and fmt.arithmetic is Arithmetic.TRANSFORMER_ENGINE
-    record["level_error"] = bool(record["factored"][0]) and not fmt.selector_bits
+    factored = len(fmt.candidates) > 1 and fmt.arithmetic is Arithmetic.TRANSFORMER_ENGINE
+    record["factored"], record["level_error"] = factored, factored and not fmt.selector_bits
     record["base_target"] = float(fmt.candidates[0].target)
     element, sizes = fmt.element, fmt.micro_exponents or ()
     if fmt.peak is Peak.EXTRA_MANTISSA:

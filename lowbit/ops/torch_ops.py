@@ -60,8 +60,9 @@ def qdq(
     and its transpose cancel. Double backward and `torch.func` work, but not `torch.func` inside `torch.compile`.
     `tensor_amax` and `tensor_scale` are numbers or tensors of one element, read when the operator runs, also in a
     compiled graph; so are `seed`, `stream` and `offset`, as integers: a seed in a tensor may change from step to step
-    without compiling anew. Random bits depend on them and an element's index alone, so recomputing gives the same values. Under vmap a
-    stochastic call needs a batch of seeds, streams or offsets: samples would otherwise share their bits.
+    without compiling anew. Random bits depend on them and an element's index alone, so recomputing gives the same
+    values. Under vmap a stochastic call needs a batch of seeds, streams or offsets: samples would otherwise share their
+    bits.
 
     `out` receives the result and is returned: x itself (in place) or memory that does not overlap x, of the result's
     shape and dtype; it has no gradient. Raises DtypeError, ShapeError, UnsupportedError, ArgumentError, FormatError,

@@ -146,7 +146,7 @@ def _block_record(fmt: BlockFormat, candidates: int) -> np.ndarray:
     record["rms"], record["tile"] = _rms(fmt), fmt.block.is_tile
     factored = len(fmt.candidates) > 1 and fmt.arithmetic is Arithmetic.TRANSFORMER_ENGINE
     record["factored"], record["level_error"] = factored, factored and not fmt.selector_bits
-    record["base_target"] = float(fmt.candidates[0].target)
+    record["base_target"] = float(fmt.target_max or 0)
     element, sizes = fmt.element, fmt.micro_exponents or ()
     if fmt.peak is Peak.EXTRA_MANTISSA:
         record["peak"] = 1

@@ -100,9 +100,12 @@ def alignment_of_blocks(x: NDArray[Any], y: NDArray[Any], sides: tuple[int, ...]
 
 
 def round_trip(x: Floats, fmt: BlockFormat, tensor_amax: float | None) -> Trip:
-    """Codes, values and scale codes of x, blocks along its last axes; not seen by observers."""
+    """Codes, values and scale codes of x, blocks along its last axes; not seen by observers.
+
+    Formats that draw random numbers for their scales (MS-EDEN) do so with seed 0.
+    """
     with observers.muted():
-        quantized = quantize(x, fmt, tensor_amax=tensor_amax)
+        quantized = quantize(x, fmt, tensor_amax=tensor_amax, seed=0 if fmt.needs_seed else None)
     return Trip(np.asarray(quantized.codes), np.asarray(quantized.dequantize()), *_scales(quantized.scales, fmt))
 
 

@@ -150,6 +150,11 @@ class BlockFormat:
         return adaptive or bool(self.side_bits) or self.correction is Correction.EDEN
 
     @property
+    def needs_seed(self) -> bool:
+        """Whether quantization draws random numbers whatever the rounding of elements is: for corrected scales."""
+        return self.correction is Correction.EDEN
+
+    @property
     def selector_bits(self) -> int:
         """Bits that say which candidate a block took; none where the scale alone decodes it."""
         told_apart = any(candidate.element != self.element for candidate in self.candidates)

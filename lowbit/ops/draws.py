@@ -11,7 +11,7 @@ import numpy as np
 from lowbit import backends
 from lowbit.errors import ArgumentError, ShapeError
 from lowbit.formats.block import BlockFormat
-from lowbit.formats.rounding import Correction, Rounding, Stochastic
+from lowbit.formats.rounding import Rounding, Stochastic
 from lowbit.rounding_rules import DRAW
 
 SCALE_STREAM = 0x80000000
@@ -116,7 +116,7 @@ def find_places(
     """The places of a tensor of this shape in a format. Raises as `find_place`; formats that round scales
     stochastically need a seed with every mode, an origin instead of an offset, and pieces of whole groups of blocks.
     """
-    corrects = fmt.correction is Correction.EDEN
+    corrects = fmt.needs_seed
     if corrects and source.seed is None:
         raise ArgumentError(f"{fmt} rounds its scales stochastically; give seed= an integer from 0 to 2^64-1")
     if corrects and whole_number("offset", source.offset, INDICES):

@@ -4,7 +4,15 @@ from lowbit import formats
 from lowbit.formats import BlockFormat, Element
 from lowbit.formats.elements import CODEBOOKS, FLOATS, TAPERED
 
-REGISTERED = tuple(formats.list_formats())
+REGISTERED = tuple(name for name in formats.list_formats() if not formats.format(name).needs_seed)
+
+SEEDED = (
+    *(name for name in formats.list_formats() if formats.format(name).needs_seed),
+    "e2m1/k16/ue4m3/ts448/correction=eden/correction_group=64",
+    "int4/k8/ue5m3/correction=eden",
+    "e2m1/k12/ue4m3:ceil/arithmetic=divide/ts/correction=eden/correction_group=36/sparsity=2:4",
+)
+"""Formats whose scales are drawn: every call needs a seed (tests/ops/test_corrected_scales.py)."""
 
 E8M0_RULES = ("floor", "even", "ceil", "rceil")
 

@@ -14,9 +14,9 @@ from lowbit.formats.binary32 import binary32, quotient
 from lowbit.formats.block import BlockFormat
 from lowbit.formats.options import Alternative
 from lowbit.formats.rounding import Arithmetic, Peak, Rounding, ScaleRule, Select, Statistic, Stochastic, ZeroPoint
-from lowbit.lowering import fill_level, frozen, plan_for
+from lowbit.lowering import KernelPlan, exact_only, fill_level, frozen, plan_for
 from lowbit.rounding_rules import TABLE
-from lowbit.second_level import tensor_level
+from lowbit.second_level import tensor_level, with_tensor_level
 
 NO_RMS, RMS_FLOOR, RMS_CEIL, RMS_NEAREST, RMS_FLOAT = range(5)
 """Where the RMS decides: not at all, through an exponent, or through a float scale."""
@@ -60,6 +60,8 @@ class BlockwisePlan:
     `block`: one BLOCK record. `factors`: for each candidate what multiplies the common base (four over six).
     `tables`: those of irregular grids, one row a plan, of which the first `sizes` entries count. `nearest` and
     `nearest_tables` are the same to nearest even, by which candidates are compared whatever rounding is asked for.
+    `lanes`: the plan of the vector kernels, which choose between candidates of one element; without a vector path
+    where they cannot.
     """
 
     plans: np.ndarray
@@ -69,6 +71,12 @@ class BlockwisePlan:
     tables: np.ndarray
     nearest_tables: np.ndarray
     sizes: np.ndarray
+    lanes: KernelPlan
+
+    @property
+    def chosen(self) -> tuple[np.ndarray, np.ndarray]:
+        """What the vector kernels choose by."""
+        return self.block, self.factors
 
 
 def blockwise_plan(
@@ -87,13 +95,15 @@ def blockwise_plan(
         records["target"], records["encode_over_max"] = target, binary32(encode * binary32(1 / largest))
     block["encode"], block["level_product"] = encode, binary32(target * largest)
     block["level_amax"] = binary32(binary32(tensor_scale * target) * largest) if amax is None else binary32(amax)
-    return replace(plan, plans=frozen(plans), nearest=frozen(nearest), block=frozen(block))
+    lanes = with_tensor_level(plan.lanes, fmt, amax, scale)
+    return replace(plan, plans=frozen(plans), nearest=frozen(nearest), block=frozen(block), lanes=lanes)
 
 
 @lru_cache(maxsize=256)
 def _without_level(fmt: BlockFormat, mode: Rounding | Stochastic) -> BlockwisePlan:
     plans, tables, sizes = _plans_of(fmt, mode)
     nearest, nearest_tables, _ = _plans_of(fmt, Rounding.NEAREST_EVEN)
+    lanes = plan_for(_single_formats(fmt)[0], mode)
     return BlockwisePlan(
         plans=plans,
         nearest=nearest,
@@ -102,7 +112,20 @@ def _without_level(fmt: BlockFormat, mode: Rounding | Stochastic) -> BlockwisePl
         tables=tables,
         nearest_tables=nearest_tables,
         sizes=sizes,
+        lanes=lanes if _differ_in_scale(fmt) else exact_only(lanes),
     )
+
+
+def _differ_in_scale(fmt: BlockFormat) -> bool:
+    """Whether the scale is all that the candidates of a block of fixed size differ in, as the vector kernels want it.
+
+    Scales of four over six must not shrink from candidate to candidate: none vanishes that the first one has.
+    """
+    if fmt.needs_seed or fmt.side_bits or fmt.statistic is not Statistic.AMAX or fmt.block is None:
+        return False
+    factored = fmt.arithmetic is Arithmetic.TRANSFORMER_ENGINE
+    growing = all(candidate.target <= fmt.candidates[0].target for candidate in fmt.candidates)
+    return fmt.block.elements is not None and (fmt.scale_rule is ScaleRule.MSE or (factored and growing))
 
 
 def _plans_of(fmt: BlockFormat, mode: Rounding | Stochastic) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

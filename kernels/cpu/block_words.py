@@ -7,8 +7,8 @@ import numpy as np
 
 from lowbit.kernels.cpu.jit import small_stage, stage
 from lowbit.kernels.cpu.memory import load, load_reals, memory, store_codes
-from lowbit.kernels.cpu.scale import ONE_BITS
-from lowbit.kernels.cpu.vector import EXPONENT, LANES, as_bits, as_real, larger, splat_bits, where_below
+from lowbit.kernels.cpu.scale import ONE_BITS, in_place
+from lowbit.kernels.cpu.vector import EXPONENT, LANES, as_bits, as_real, larger, splat_bits, splat_real, where_below
 from lowbit.lowering import FLOAT32_SCALE, POWER_OF_TWO
 
 
@@ -20,16 +20,17 @@ def block_words(p, amaxes, scales, count, words):
         if p.scale_family == FLOAT32_SCALE:
             store_codes(words, block, as_bits(scale))
         elif p.scale_family == POWER_OF_TWO:
-            store_codes(words, block, _shared_exponents(p, load(amaxes, block)))
+            store_codes(words, block, _shared_exponents(p, load(amaxes, block), scale))
         else:
             store_codes(words, block, _float_codes(p, scale))
 
 
 @small_stage
-def _shared_exponents(p, amax):
-    """Codes of power-of-two scales; 0 for a block of zeros."""
-    lowest = np.uint32(p.target_exponent + np.int32(127) + p.scale_min_exponent)
-    code = ((amax + splat_bits(p.scale_increment)) >> splat_bits(np.uint32(23))) - splat_bits(lowest)
+def _shared_exponents(p, amax, scale):
+    """Codes of power-of-two scales, which come times the largest element if `in_place`; 0 for a block of zeros."""
+    unit = splat_real(np.float32(p.max)) if in_place(p) else splat_real(np.float32(1))
+    exponent = as_bits(scale) - as_bits(unit) + splat_bits(ONE_BITS)
+    code = (exponent >> splat_bits(np.uint32(23))) - splat_bits(np.uint32(np.int32(127) + p.scale_min_exponent))
     return where_below(amax, splat_bits(np.uint32(1)), amax, code)
 
 

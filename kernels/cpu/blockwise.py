@@ -1,7 +1,6 @@
 """Blockwise formats: quantize and fake-quantize, block by block, where candidates, RMS or side bits take part (§12).
 
-One kernel serves values and codes. It is exact and scalar; adaptive formats with a vector path are listed in
-`lowbit.ops.blockwise`.
+One kernel serves values and codes. It is exact and scalar: what `lane_candidates` leaves, and all other such formats.
 """
 
 import numpy as np
@@ -22,12 +21,13 @@ from lowbit.kernels.cpu.side_bits import doublings, side_of_block
 @kernel
 def blockwise_items(
     x, out, packed, words, block, plans, tables, nearest, nearest_tables, factors, sizes, grid_record, draw,
-    scale_draw, codes_wanted, first, last,
+    scale_draw, codes_wanted, pending, first, last,
 ):  # fmt: skip
-    """Quantize the work items first..last: values into `out`, or codes into `packed` and block words into `words`.
+    """Quantize those of the work items first..last that are pending.
 
-    Arrays as for `qdq_items` and `quantize_items`; `block` to `sizes`: the format's BlockwisePlan. scale_draw: what the
-    random bits of corrected scales follow from, positions being those of blocks.
+    Writes values into `out`, or codes into `packed` and block words into `words`; arrays as for `qdq_items` and
+    `quantize_items`. `block` to `sizes`: the format's BlockwisePlan. scale_draw: what the random bits of corrected
+    scales follow from, positions being those of blocks.
     """
     b, p, grid = block[0], plans[0], grid_record[0]
     source, target, bytes_out = memory(x), memory(out), memory(packed)
@@ -39,6 +39,8 @@ def blockwise_items(
     row_bytes = (grid.columns * p.bits + 7) // 8
     blocks = (grid.columns + grid.width - 1) // grid.width
     for item in range(first, last):
+        if not pending[item]:
+            continue
         band, start_column, start, rows, columns = locate(grid, item)
         width = min(grid.width, columns)
         segment_amaxes(source, start, grid.columns, rows, columns, width, amaxes, 0, band, maxima, amaxes)

@@ -9,6 +9,7 @@ import numpy as np
 from lowbit.kernels.cpu.amax import has_tiny, segment_amaxes
 from lowbit.kernels.cpu.band import locate, scratch_size
 from lowbit.kernels.cpu.jit import kernel, stage
+from lowbit.kernels.cpu.lane_candidates import choose_lanes, lane_scratch
 from lowbit.kernels.cpu.memory import (
     advance,
     keep,
@@ -33,13 +34,14 @@ AHEAD = 4096
 
 
 @kernel
-def qdq_items(x, out, plan, grid_record, given, rotation, stream, draw, pending, first, last):
+def qdq_items(x, out, plan, grid_record, given, rotation, draw, chosen, stream, pending, first, last):
     """Fake-quantize the work items first..last of `x` into `out`; pending[item] = 1 where the exact path is needed.
 
     x, out: one-dimensional views of dense tensors in the same memory order, the same type; `out` may be `x` itself.
     given: block maxima as bits, one for each block, or empty to compute them. rotation: None, or the rotation of rows
-    that comes first, for blocks one row high (`rotated_segments`). stream: write past the caches. draw: what random
-    bits follow from (`random`), or None to round to nearest even. A kernel of its own is compiled for either None.
+    that comes first, for blocks one row high (`rotated_segments`). draw: what random bits follow from (`random`), or
+    None to round to nearest even. chosen: None, or what candidates are compared by (`lane_candidates`). A kernel of its
+    own is compiled for each None. stream: write past the caches.
     """
     p, grid = plan[0], grid_record[0]
     source, target, known = memory(x), memory(out), memory(given)
@@ -48,7 +50,7 @@ def qdq_items(x, out, plan, grid_record, given, rotation, stream, draw, pending,
     amaxes, words = memory(scratch), advance(memory(scratch), 6 * size)
     maxima, encodes = advance(amaxes, size), reals(advance(amaxes, 2 * size))
     scales, wide_encodes, wide_scales = advance(encodes, size), advance(encodes, 2 * size), advance(encodes, 3 * size)
-    turned = segment_scratch(rotation, size)
+    turned, lanes = segment_scratch(rotation, size), lane_scratch(chosen, grid)
     for item in range(first, last):
         band, _, start, rows, columns = locate(grid, item)
         cells = segment_cells(source, start, grid.columns, columns, rotation, turned, size)
@@ -56,8 +58,12 @@ def qdq_items(x, out, plan, grid_record, given, rotation, stream, draw, pending,
         count = segment_amaxes(
             cells, start, grid.columns, rows, columns, width, known, len(given), band, maxima, amaxes
         )
-        if choose_scales(p, amaxes, count, False, encodes, scales) or has_tiny(
-            p, draw, cells, start, grid.columns, rows, columns
+        if (
+            choose_scales(p, amaxes, count, False, encodes, scales)
+            or has_tiny(p, draw, cells, start, grid.columns, rows, columns)
+            or choose_lanes(
+                p, chosen, cells, start, grid.columns, rows, columns, width, amaxes, count, encodes, scales, lanes
+            )
         ):
             pending[item] = 1
             continue
@@ -72,6 +78,7 @@ def qdq_items(x, out, plan, grid_record, given, rotation, stream, draw, pending,
                 _row_of_columns(p, cells, target, base, columns, wide_encodes, wide_scales, stream, draw, words, lane)
     keep(scratch)
     keep(turned)
+    keep(lanes)
 
 
 @stage

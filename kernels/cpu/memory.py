@@ -73,7 +73,7 @@ def keep(typing_context: Any, array: Any) -> Any:
     return types.void(array), lambda context, builder, sig, args: context.get_dummy_value()
 
 
-def _widen(builder: Any, raw: Any, kind: Any, vector: bool) -> Any:
+def widen_elements(builder: Any, raw: Any, kind: Any, vector: bool) -> Any:
     """Binary32 bits of elements as they lie in memory."""
     shorts, bits, reals = (BITS, BITS, REALS) if vector else (I32, I32, F32)
     if kind == types.uint16:  # bfloat16: the upper half of binary32
@@ -100,7 +100,7 @@ def _narrow(builder: Any, bits: Any, kind: Any, vector: bool) -> Any:
     return real
 
 
-def _memory_types(kind: Any) -> tuple[Any, Any, int]:
+def memory_types(kind: Any) -> tuple[Any, Any, int]:
     """(vector, scalar, bytes) of an element type in memory."""
     if kind == types.uint16:
         return SHORTS, I16, 2
@@ -134,9 +134,9 @@ def load(typing_context: Any, start: Any, index: Any) -> Any:
     """Sixteen tensor elements from `index` on, as binary32 bits."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        vector, _, size = _memory_types(start.dtype)
+        vector, _, size = memory_types(start.dtype)
         raw = builder.load(address(builder, args[0], args[1], vector), align=size)
-        return _widen(builder, raw, start.dtype, vector=True)
+        return widen_elements(builder, raw, start.dtype, vector=True)
 
     return Bits(start, types.int64), emit
 
@@ -146,13 +146,13 @@ def load_some(typing_context: Any, start: Any, index: Any, count: Any) -> Any:
     """The first `count` (at most 16) elements from `index` on, zeros in the other lanes; nothing else is read."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        vector, _, size = _memory_types(start.dtype)
+        vector, _, size = memory_types(start.dtype)
         source = address(builder, args[0], args[1], vector)
         mask = _first_lanes(builder, args[2])
         raw = _masked(
             builder, "load", vector, vector, [source, ir.Constant(I32, size), mask, ir.Constant(vector, None)]
         )
-        return _widen(builder, raw, start.dtype, vector=True)
+        return widen_elements(builder, raw, start.dtype, vector=True)
 
     return Bits(start, types.int64, types.int64), emit
 
@@ -162,7 +162,7 @@ def store(typing_context: Any, start: Any, index: Any, value: Any) -> Any:
     """Write sixteen tensor elements given as binary32 bits (no NaN)."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        vector, _, size = _memory_types(start.dtype)
+        vector, _, size = memory_types(start.dtype)
         target = address(builder, args[0], args[1], vector)
         builder.store(_narrow(builder, args[2], start.dtype, vector=True), target, align=size)
         return context.get_dummy_value()
@@ -175,7 +175,7 @@ def store_some(typing_context: Any, start: Any, index: Any, value: Any, count: A
     """Write the first `count` (at most 16) lanes, given as binary32 bits (no NaN); nothing else is touched."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        vector, _, size = _memory_types(start.dtype)
+        vector, _, size = memory_types(start.dtype)
         target = address(builder, args[0], args[1], vector)
         narrow = _narrow(builder, args[2], start.dtype, vector=True)
         narrow = narrow if narrow.type == vector else builder.bitcast(narrow, vector)
@@ -191,7 +191,7 @@ def store_stream(typing_context: Any, start: Any, index: Any, value: Any) -> Any
     """Like `store`, past the caches; the address must be a multiple of the vector's size."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        vector, _, size = _memory_types(start.dtype)
+        vector, _, size = memory_types(start.dtype)
         target = address(builder, args[0], args[1], vector)
         written = builder.store(_narrow(builder, args[2], start.dtype, vector=True), target, align=LANES * size)
         written.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(I32, 1)]))
@@ -219,9 +219,9 @@ def load_one(typing_context: Any, start: Any, index: Any) -> Any:
     """One tensor element as binary32 bits."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        _, scalar, size = _memory_types(start.dtype)
+        _, scalar, size = memory_types(start.dtype)
         raw = builder.load(address(builder, args[0], args[1], scalar), align=size)
-        return _widen(builder, raw, start.dtype, vector=False)
+        return widen_elements(builder, raw, start.dtype, vector=False)
 
     return types.uint32(start, types.int64), emit
 
@@ -231,7 +231,7 @@ def store_one(typing_context: Any, start: Any, index: Any, value: Any) -> Any:
     """Write one tensor element given as binary32 bits; every NaN is written as the positive quiet NaN."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        _, scalar, size = _memory_types(start.dtype)
+        _, scalar, size = memory_types(start.dtype)
         magnitude = builder.and_(args[2], ir.Constant(I32, 0x7FFFFFFF))
         is_nan = builder.icmp_unsigned(">", magnitude, ir.Constant(I32, 0x7F800000))
         bits = builder.select(is_nan, ir.Constant(I32, 0x7FC00000), args[2])
@@ -247,7 +247,7 @@ def narrowed(typing_context: Any, start: Any, value: Any) -> Any:
     """Sixteen binary32 numbers, given and returned as bits (no NaN), rounded to the element type of memory."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _widen(builder, _narrow(builder, args[1], start.dtype, vector=True), start.dtype, vector=True)
+        return widen_elements(builder, _narrow(builder, args[1], start.dtype, vector=True), start.dtype, vector=True)
 
     return Bits(start, Bits), emit
 

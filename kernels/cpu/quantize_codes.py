@@ -11,6 +11,7 @@ from lowbit.kernels.cpu.band import block_inverse, block_of, locate, scratch_siz
 from lowbit.kernels.cpu.block_words import block_words
 from lowbit.kernels.cpu.fake_quantize import AHEAD, spread
 from lowbit.kernels.cpu.jit import kernel, stage
+from lowbit.kernels.cpu.lane_candidates import choose_lanes, lane_scratch
 from lowbit.kernels.cpu.memory import (
     advance,
     keep,
@@ -32,12 +33,12 @@ from lowbit.kernels.cpu.vector import LANES, splat_real
 
 
 @kernel
-def quantize_items(x, packed, scale_out, plan, grid_record, given, rotation, draw, pending, first, last):
+def quantize_items(x, packed, scale_out, plan, grid_record, given, rotation, draw, chosen, pending, first, last):
     """Quantize the work items first..last of `x`; pending[item] = 1 where the exact path is needed.
 
     packed: uint8, rows of ceil(columns * bits / 8) bytes. scale_out: one word a block, row-major over (band, block);
     bit patterns for binary32 scales, empty for a plain cast. given: block maxima as bits, or empty to compute them.
-    rotation, draw: as for `qdq_items`.
+    rotation, draw, chosen: as for `qdq_items`.
     """
     p, grid = plan[0], grid_record[0]
     source, target, known = memory(x), memory(packed), memory(given)
@@ -49,7 +50,7 @@ def quantize_items(x, packed, scale_out, plan, grid_record, given, rotation, dra
     scales, wide_encodes, wide_scales = advance(encodes, size), advance(encodes, 2 * size), advance(encodes, 3 * size)
     row_bytes = (grid.columns * p.bits + 7) // 8
     blocks = (grid.columns + grid.width - 1) // grid.width
-    turned = segment_scratch(rotation, size)
+    turned, lanes = segment_scratch(rotation, size), lane_scratch(chosen, grid)
     for item in range(first, last):
         band, column, start, rows, columns = locate(grid, item)
         cells = segment_cells(source, start, grid.columns, columns, rotation, turned, size)
@@ -57,8 +58,12 @@ def quantize_items(x, packed, scale_out, plan, grid_record, given, rotation, dra
         count = segment_amaxes(
             cells, start, grid.columns, rows, columns, width, known, len(given), band, maxima, amaxes
         )
-        if choose_scales(p, amaxes, count, True, encodes, scales) or has_tiny(
-            p, draw, cells, start, grid.columns, rows, columns
+        if (
+            choose_scales(p, amaxes, count, True, encodes, scales)
+            or has_tiny(p, draw, cells, start, grid.columns, rows, columns)
+            or choose_lanes(
+                p, chosen, cells, start, grid.columns, rows, columns, width, amaxes, count, encodes, scales, lanes
+            )
         ):
             pending[item] = 1
             continue
@@ -81,6 +86,7 @@ def quantize_items(x, packed, scale_out, plan, grid_record, given, rotation, dra
             pack_run(row_codes, columns, p.bits, target, base // grid.columns * row_bytes + column * p.bits // 8)
     keep(scratch)
     keep(turned)
+    keep(lanes)
 
 
 @stage

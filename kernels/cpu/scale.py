@@ -34,6 +34,8 @@ from lowbit.lowering import (
 )
 
 ONE_BITS = np.uint32(127 << 23)
+TINY = np.float32(1e-37)
+"""Below every scale that is not zero, and normal."""
 
 
 @stage
@@ -100,8 +102,20 @@ def _power_of_two(p, amax, block, encodes, scales):
 @stage
 def _float(p, amax, block, encodes, scales):
     """Float scales; returns which blocks got a zero scale although they are not zero."""
-    scale = _on_scale_grid(p, _target(p, as_real(amax)))
-    none, tiny, one = splat_bits(np.uint32(0)), splat_real(np.float32(1e-37)), splat_real(np.float32(1))
+    scale, encode = float_scales(p, _target(p, as_real(amax)))
+    store_reals(scales, block, scale)
+    store_reals(encodes, block, encode)
+    return where_less(scale, splat_real(TINY), amax, splat_bits(np.uint32(0)))
+
+
+@stage
+def float_scales(p, target):
+    """(scale, encode) from the real numbers that are rounded to float scales."""
+    tiny, one = splat_real(TINY), splat_real(np.float32(1))
+    if p.scale_floor == FLOOR_MIN_NORMAL:
+        normal = splat_real(np.float32(p.scale_min_normal))
+        target = where_less(target, normal, normal, target)
+    scale = _on_scale_grid(p, target)
     if p.scale_floor == FLOOR_ONE:
         scale = where_less(scale, tiny, one, scale)
     if p.arithmetic == TRANSFORMER_ENGINE:
@@ -112,9 +126,7 @@ def _float(p, amax, block, encodes, scales):
     else:
         encode = splat_real(np.float32(p.inverse_tensor_scale)) / scale
         encode = where_less(scale, tiny, splat_real(np.float32(0)), encode)
-    store_reals(scales, block, scale)
-    store_reals(encodes, block, encode)
-    return where_less(scale, tiny, amax, none)
+    return scale, encode
 
 
 @small_stage
@@ -124,9 +136,6 @@ def _target(p, amax):
         target = smaller(amax * splat_real(np.float32(p.encode_over_max)), splat_real(np.float32(p.target)))
     else:
         target = amax / splat_real(np.float32(p.target_max)) / splat_real(np.float32(p.tensor_scale))
-    if p.scale_floor == FLOOR_MIN_NORMAL:
-        normal = splat_real(np.float32(p.scale_min_normal))
-        target = where_less(target, normal, normal, target)
     return target
 
 

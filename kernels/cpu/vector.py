@@ -119,6 +119,12 @@ def _largest_lane(builder: Any, value: Any) -> Any:
     return builder.extract_element(value, ir.Constant(I32, 0))
 
 
+def _added_lanes(builder: Any, value: Any) -> Any:
+    for width in (8, 4, 2, 1):
+        value = builder.fadd(value, shuffle(builder, value, value, [(lane + width) % LANES for lane in range(LANES)]))
+    return value
+
+
 def _any_lane(builder: Any, value: Any) -> Any:
     set_lanes = builder.icmp_unsigned("!=", value, constant(0))
     return builder.icmp_unsigned("!=", builder.bitcast(set_lanes, I16), ir.Constant(I16, 0))
@@ -154,6 +160,7 @@ small_number = _unary(Reals, Bits, lambda builder, value: builder.sitofp(value, 
 butterfly_1, butterfly_2, butterfly_4, butterfly_8 = (_unary(Reals, Reals, _butterfly(s)) for s in (1, 2, 4, 8))
 quiet_bits = _unary(Bits, Reals, _quiet)  #: bits, every NaN the positive quiet one
 largest = _unary(types.uint32, Bits, _largest_lane)  #: largest lane
+added_lanes = _unary(Reals, Reals, _added_lanes)  #: in every lane the sum of all: i and i + 8 first, then i and i + 4
 any_set = _unary(types.boolean, Bits, _any_lane)  #: whether some lane is not zero
 real_of = _unary(types.float32, types.uint32, lambda builder, value: builder.bitcast(value, F32))
 bits_of = _unary(types.uint32, types.float32, lambda builder, value: builder.bitcast(value, I32))
@@ -163,6 +170,16 @@ bits_of = _unary(types.uint32, types.float32, lambda builder, value: builder.bit
 def lane_numbers(typing_context: Any) -> Any:
     """0, 1, ... 15."""
     return Longs(), lambda context, builder, sig, args: ir.Constant(LONGS, list(range(LANES)))
+
+
+@intrinsic
+def first_lane(typing_context: Any, value: Any) -> Any:
+    """The first lane in every lane."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return shuffle(builder, args[0], args[0], [0] * LANES)
+
+    return value(value), emit
 
 
 @intrinsic

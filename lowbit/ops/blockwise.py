@@ -3,52 +3,29 @@
 import numpy as np
 
 from lowbit import backends
-from lowbit.block_plans import BlockwisePlan, blockwise_plan
+from lowbit.block_plans import blockwise_plan
 from lowbit.decoding import decoded_bits, decoded_scale_bits
 from lowbit.formats.block import BlockFormat
 from lowbit.formats.rounding import Rounding
 from lowbit.geometry import Geometry
-from lowbit.ops.draws import Draws
+from lowbit.ops.preparation import Job, Path
 from lowbit.ops.running import run
 
-NO_BYTES, NO_WORDS, NO_BITS = np.zeros(0, np.uint8), np.zeros(0, np.uint64), np.zeros(0, np.uint32)
+NO_BYTES, NO_BITS = np.zeros(0, np.uint8), np.zeros(0, np.uint32)
 
 
-def qdq_blocks(flat: np.ndarray, target: np.ndarray, plan: BlockwisePlan, layout: Geometry, draws: Draws) -> None:
-    """Fake-quantize a dense tensor."""
-    _run(flat, target, NO_BYTES, NO_WORDS, plan, layout, draws)
+def exact_blocks(job: Job, target: np.ndarray, packed: np.ndarray, words: np.ndarray) -> Path:
+    """The exact path over a dense tensor's items: values into `target`, or packed codes and block words where there is
+    room for words (of any unsigned type, row-major over the block grid)."""
+    kernel, plan, draws, codes_wanted = backends.load().blockwise_items, job.blocks, job.draws, len(words) > 0
+    assert plan is not None
+    asked, nearest = (plan.plans, plan.tables), (plan.nearest, plan.nearest_tables)
+    common = (plan.block, *asked, *nearest, plan.factors, plan.sizes, job.layout.record, draws.elements, draws.blocks)
 
+    def path(pending: np.ndarray, first: int, last: int) -> None:
+        kernel(job.flat, target, packed, words, *common, codes_wanted, pending, first, last)
 
-def quantize_blocks(
-    flat: np.ndarray,
-    packed: np.ndarray,
-    words: np.ndarray,
-    plan: BlockwisePlan,
-    layout: Geometry,
-    draws: Draws,
-) -> None:
-    """Fill packed codes and block words (uint64, row-major over the block grid)."""
-    _run(flat, flat[:0].copy(), packed, words, plan, layout, draws)
-
-
-def _run(
-    flat: np.ndarray,
-    target: np.ndarray,
-    packed: np.ndarray,
-    words: np.ndarray,
-    plan: BlockwisePlan,
-    layout: Geometry,
-    draws: Draws,
-) -> None:
-    kernel, grid, codes_wanted = backends.load().blockwise_items, layout.record, len(words) > 0
-
-    def work(first: int, last: int) -> None:
-        kernel(
-            flat, target, packed, words, plan.block, plan.plans, plan.tables, plan.nearest, plan.nearest_tables,
-            plan.factors, plan.sizes, grid, draws.elements, draws.blocks, codes_wanted, first, last,
-        )  # fmt: skip
-
-    run(work, layout)
+    return path
 
 
 def dequantize_words(

@@ -17,7 +17,8 @@ from lowbit.formats.rounding import Rounding, Stochastic, find_rounding
 from lowbit.geometry import Axis, Geometry, geometry, normalized_axes, regrouped
 from lowbit.ops import engine, observers
 from lowbit.ops.dense import DenseView, Kind, dense_view, kernel_view, new_array, read_view
-from lowbit.ops.draws import NOTHING, RandomSource, draw_of, find_places
+from lowbit.ops.draws import NOTHING, RandomSource, draws_of, find_places
+from lowbit.ops.preparation import prepare
 from lowbit.ops.rotated import changed, check_result, rotation_axis, turn_dense
 from lowbit.ops.row_rotation import RowRotation
 
@@ -75,9 +76,9 @@ def qdq(
             )
         else:
             refuse_overflow(flat, turn, fmt, nonfinite)
-            plan, given = engine.prepare(flat, fmt, mode, layout, tensor_amax, tensor_scale, turn)
-            draw = draw_of(places.elements, shape, view.order)
-            engine.run_qdq(flat, kernel_view(target, kind), plan, layout, given, draw, turn)
+            draws = draws_of(places, shape, view.order)
+            job = prepare(flat, fmt, mode, layout, draws, tensor_amax, tensor_scale, turn)
+            engine.run_qdq(job, kernel_view(target, kind))
     if rotate_back:
         back = into if into is not None else target if length == shape[position] else None
         back = new_array(view.array.shape, x.dtype) if back is None else back

@@ -10,25 +10,15 @@ from lowbit.formats.block import BlockFormat
 from lowbit.formats.hadamard import Hadamard
 from lowbit.formats.rounding import Rounding, Stochastic, find_rounding
 from lowbit.geometry import Axis, Geometry, geometry, normalized_axes
-from lowbit.lowering import KernelPlan, plan_for
-from lowbit.ops.blockwise import dequantize_words, quantize_blocks
-from lowbit.ops.dense import dense_view, new_array
+from lowbit.lowering import plan_for
+from lowbit.ops.blockwise import dequantize_words, exact_blocks
+from lowbit.ops.dense import Kind, dense_view, kernel_view, new_array, read_view
 from lowbit.ops.draws import NOTHING, RandomSource, draws_of, find_places
-from lowbit.ops.engine import (
-    Kind,
-    check_arguments,
-    fast_draw,
-    kernel_view,
-    prepare,
-    prepare_blocks,
-    read_view,
-    refuse_nonfinite,
-    streams,
-)
+from lowbit.ops.engine import check_arguments, refuse_nonfinite, streams
+from lowbit.ops.preparation import Job, prepare
 from lowbit.ops.rotated import rotate, rotation_axis
 from lowbit.ops.rotated_qdq import fused_rows, refuse_overflow
-from lowbit.ops.row_rotation import RowRotation
-from lowbit.ops.running import GRAIN_ELEMENTS, run, run_paths
+from lowbit.ops.running import GRAIN_ELEMENTS, run
 from lowbit.ops.sparsity import prune
 from lowbit.second_level import with_tensor_level
 
@@ -104,15 +94,9 @@ def quantize(
             flat = read_view(pruned, kind)
         layout = packed_geometry(shape, fmt) if layout is None else layout
         draws = draws_of(places, logical, view.order)
-        if fmt.is_blockwise:
-            blocks = prepare_blocks(flat, fmt, mode, tensor_amax, tensor_scale)
-            words = np.zeros(scales.size, np.uint64)
-            quantize_blocks(flat, packed.reshape(-1), words, blocks, layout, draws)
-            scales, records = words.astype(scales.dtype).reshape(scales.shape), blocks.plans
-        else:
-            plan, given = prepare(flat, fmt, mode, layout, tensor_amax, tensor_scale, turn)
-            _run_quantize(flat, packed.reshape(-1), scales.reshape(-1), plan, layout, given, draws.elements, turn)
-            records = plan.record
+        job = prepare(flat, fmt, mode, layout, draws, tensor_amax, tensor_scale, turn)
+        _run_quantize(job, packed.reshape(-1), scales.reshape(-1))
+        records = job.plan.record
     else:
         records = with_tensor_level(plan_for(fmt), fmt, tensor_amax or 0.0, tensor_scale).record
     level = float(records[0]["tensor_scale"])
@@ -121,27 +105,22 @@ def quantize(
     return Stored(packed, scales.view(np.float32) if holds_float32(fmt) else scales, level)
 
 
-def _run_quantize(
-    flat: np.ndarray,
-    packed: np.ndarray,
-    scales: np.ndarray,
-    plan: KernelPlan,
-    layout: Geometry,
-    given: np.ndarray,
-    draw: np.ndarray,
-    turn: RowRotation | None,
-) -> None:
-    kernels, record, grid = backends.load(), plan.record, layout.record
-    rotation = None if turn is None else turn.arguments
-    run_paths(
-        plan,
-        layout,
+def _run_quantize(job: Job, packed: np.ndarray, scales: np.ndarray) -> None:
+    kernels, record, grid = backends.load(), job.plan.record, job.layout.record
+    flat, given, rotation = job.flat, job.given, job.rotation
+    kinds, draw = job.kinds, job.draws.elements
+
+    def exact(pending: np.ndarray, first: int, last: int) -> None:
+        table = job.plan.table
+        kernels.exact_quantize_items(
+            flat, packed, scales, record, table, grid, given, rotation, draw, pending, first, last
+        )
+
+    job.run(
         lambda pending, first, last: kernels.quantize_items(
-            flat, packed, scales, record, grid, given, rotation, fast_draw(plan, draw), pending, first, last
+            flat, packed, scales, record, grid, given, *kinds, pending, first, last
         ),
-        lambda pending, first, last: kernels.exact_quantize_items(
-            flat, packed, scales, record, plan.table, grid, given, rotation, draw, pending, first, last
-        ),
+        exact if job.blocks is None else exact_blocks(job, flat[:0].copy(), packed, scales),
     )
 
 

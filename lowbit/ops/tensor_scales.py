@@ -26,7 +26,8 @@ import numpy as np
 from lowbit.errors import ArgumentError, UnsupportedError
 from lowbit.formats.binary32 import FLT_MAX, binary32
 from lowbit.geometry import memory_order
-from lowbit.ops import arrays, engine
+from lowbit.ops import arrays, preparation
+from lowbit.ops.dense import read_view
 
 
 def finite_amax(x: Any) -> float:
@@ -45,7 +46,7 @@ def _finite_amax(x: Any) -> float:
         return 0.0
     order = memory_order(array) if array.ndim else ()
     dense = np.ascontiguousarray(array if order is None else array.transpose(order))
-    return engine.finite_amax(engine.read_view(dense, kind))
+    return preparation.finite_amax(read_view(dense, kind))
 
 
 class StaticAmax:

@@ -100,6 +100,18 @@ _QDQ = (
         )
         for amax, bound in ((Amax.GIVEN, Bound(0.75, 0.8)), (Amax.OWN_PASS, Bound(0.4, 0.45)))
     ),
+    *(
+        Row(
+            key=f"stochastic/{name}/{bits}",
+            group="Stochastic rounding, Philox4x32-10, qdq float32, out=",
+            label=f"{name}, {bits} bits",
+            unit=Unit.MEMCPY,
+            measure=qdq_share(name, bits=bits),
+            bound=bound,
+        )
+        for name in ("mxfp4", "mxfp8_e4m3", "nvfp4")
+        for bits, bound in ((8, Bound(0.5, 0.6)), (32, Bound(0.3, 0.4)))
+    ),
     Row(
         key="qdq/nf4",
         group="NVFP4 and NF4, qdq float32, out=",

@@ -43,13 +43,17 @@ def qdq_share(
     dtype: torch.dtype = torch.float32,
     data: Data = Data.NORMAL,
     amax: Amax = Amax.GIVEN,
+    bits: int | None = None,
 ) -> Measure:
-    """`qdq` of a matrix into a given one along the last axis, as a share of memcpy."""
+    """`qdq` of a matrix into a given one along the last axis, as a share of memcpy.
+
+    bits: random bits an element of stochastic rounding, None to round to nearest even.
+    """
 
     def measure(setting: Setting) -> Measurement:
         x = matrix(data, setting.size, dtype)
         out = result_for(tuple(x.shape), dtype)
-        paired = setting.timer.paired(qdq_call(x, fmt, out, amax=amax), lambda: out.copy_(x))
+        paired = setting.timer.paired(qdq_call(x, fmt, out, amax=amax, bits=bits), lambda: out.copy_(x))
         return share(paired, subject_bytes=2 * x.nbytes, base_bytes=2 * x.nbytes)
 
     return measure
@@ -135,10 +139,14 @@ def qdq_call(
     *,
     axis: int | tuple[int, int] = -1,
     amax: Amax = Amax.GIVEN,
+    bits: int | None = None,
 ) -> Callable[[], object]:
     """The call to time: `lb.qdq` into `out`; a given tensor amax is found beforehand, outside of the time."""
     given = float(x.abs().max()) if amax is Amax.GIVEN and lb.format(fmt).tensor_target is not None else None
-    return lambda: lb.qdq(x, fmt, axis=axis, tensor_amax=given, out=out)
+    if bits is None:
+        return lambda: lb.qdq(x, fmt, axis=axis, tensor_amax=given, out=out)
+    rounding = lb.Stochastic(bits=bits)
+    return lambda: lb.qdq(x, fmt, axis=axis, rounding=rounding, seed=1, tensor_amax=given, out=out)
 
 
 def share(paired: Paired, *, subject_bytes: int, base_bytes: int) -> Measurement:

@@ -31,7 +31,7 @@ def some_modes(name: str) -> list[Any]:
 def test_hostile_inputs_in_every_mode(name: str) -> None:
     for number, mode in enumerate(some_modes(name)):
         dtype = ("float32", "bfloat16", "float32", "float16")[number % 4]
-        for x in hostile_tensors(name, generator(name, dtype, number + 3), dtype, 100):
+        for x in hostile_tensors(name, generator(name, dtype, number + 3), dtype, 60):
             arguments = {"rounding": mode, **draws(mode, offset=number * 1000)}
             conform(x, name, oracle(x, name, **arguments), **arguments)
 

@@ -161,7 +161,7 @@ def drawn(how, words, index):
     """Sixteen elements' random bits in scratch memory, for the constants of a mode (None to nearest even)."""
     if how is None:
         return None
-    bits, _, _, _, _, _, _, _, _ = how
+    bits, _, _, _, _, _, _, _, _, _ = how
     return load_random(words, index, bits)
 
 

@@ -21,7 +21,6 @@ from lowbit.kernels.cpu.vector import (
     as_real,
     bits_of,
     larger,
-    real_number,
     small_number,
     smaller,
     splat_bits,
@@ -31,6 +30,7 @@ from lowbit.kernels.cpu.vector import (
     where_below,
     where_less,
     where_zero,
+    whole_part,
 )
 from lowbit.lowering import POWER_OF_TWO, ROUND_BITS
 
@@ -109,12 +109,15 @@ def code_constants(p):
 def mode_constants(p, draw):
     """None to round to nearest even (nothing to draw from), else the constants of the plan's mode as vectors.
 
-    (bits, 2^b, 2^b - 1, 1 where the grid's own parity decides, what nonzero steps are raised to, four fractions).
+    (bits, whether the fractions are one, 2^b, 2^b - 1, 1 where the grid's own parity decides, what nonzero steps are
+    raised to, four fractions).
     """
     if draw is None:
         return None
+    same = p.positive_even == p.positive_odd == p.negative_even == p.negative_odd
     return (
         p.draw_bits,
+        same,
         splat_real(np.float32(np.int64(1) << np.int64(p.draw_bits))),
         splat_bits(np.uint32((np.int64(1) << np.int64(p.draw_bits)) - np.int64(1))),
         splat_bits(np.uint32(1 if p.draw_bits == 0 else 0)),
@@ -197,15 +200,16 @@ def _round(how, magnitude, lowest, shift, bits, random):
     if how is None:
         total = magnitude + magnet
         return total - magnet, as_bits(total) - as_bits(magnet), binade
-    _, _, _, _, least, _, _, _, _ = how
+    _, _, _, _, _, least, _, _, _, _ = how
     step = as_bits(magnet) - splat_bits(TO_LAST_PLACE)
     inverse = splat_bits(TWICE_BIAS) - step
     zero = splat_bits(np.uint32(0))
     exact = as_bits(magnitude * as_real(inverse))
     exact = as_real(larger(exact, where_zero(bits & splat_bits(ABSOLUTE), zero, least)))
-    below = truncated_small(exact)
-    steps = below + _goes_up(how, exact - small_number(below), below, bits, random)
-    return small_number(steps) * as_real(step), steps, binade
+    below = whole_part(exact)
+    above = below + splat_real(np.float32(1))
+    steps = _goes_up(how, exact - below, truncated_small(below), bits, random, above, below)
+    return steps * as_real(step), truncated_small(steps), binade
 
 
 @stage
@@ -217,19 +221,22 @@ def _drop_bits(how, dropped, ceiling, bits, random):
         return ((magnitude + (one << (dropped - one)) - one + (below & one)) >> dropped) << dropped
     unit = as_real(splat_bits(ONE_BITS) - (dropped << splat_bits(np.uint32(23))))
     rest = small_number(magnitude - (below << dropped)) * unit
-    rounded = (below + _goes_up(how, rest, below, bits, random)) << dropped
+    rounded = _goes_up(how, rest, below, bits, random, below + one, below) << dropped
     return where_below(rounded, ceiling, rounded, ceiling)
 
 
 @stage
-def _goes_up(how, rest, below, bits, random):
-    """1 in the lanes where R(d * 2^b) + r >= 2^b for the distance d = `rest` from the lower neighbour, else 0."""
-    _, whole, all_ones, own_parity, _, positive_even, positive_odd, negative_even, negative_odd = how
+def _goes_up(how, rest, below, bits, random, yes, no):
+    """`yes` in the lanes where R(d * 2^b) + r >= 2^b, for d = `rest` the distance from the lower neighbour, or `no`."""
+    _, same, whole, all_ones, own_parity, _, positive_even, positive_odd, negative_even, negative_odd = how
     zero, one, sign = splat_bits(np.uint32(0)), splat_bits(np.uint32(1)), splat_bits(SIGN)
     drawn = rest * whole
-    units = truncated(drawn)
-    even = where_below(bits, sign, positive_even, negative_even)
-    odd = where_below(bits, sign, positive_odd, negative_odd)
-    rises_from = where_zero((units | (below & own_parity)) & one, even, odd)
-    units = units + where_less(drawn - real_number(units), rises_from, zero, one)
-    return where_below(random ^ all_ones, units, one, zero)
+    units, beyond = truncated(drawn), drawn - whole_part(drawn)
+    if same:
+        rises_from = positive_even
+    else:
+        even = where_below(bits, sign, positive_even, negative_even)
+        odd = where_below(bits, sign, positive_odd, negative_odd)
+        rises_from = where_zero((units | (below & own_parity)) & one, even, odd)
+    units = units + where_less(beyond, rises_from, zero, one)
+    return where_below(random ^ all_ones, units, yes, no)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba.core import types
+from numba.core.cgutils import get_or_insert_function
 from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import models, register_model
@@ -148,13 +149,18 @@ def _quiet(builder: Any, value: Any) -> Any:
     return builder.select(is_nan, constant(0x7FC00000), builder.bitcast(value, BITS))
 
 
+def _trunc(builder: Any, value: Any) -> Any:
+    function = get_or_insert_function(builder.module, ir.FunctionType(REALS, [REALS]), f"llvm.trunc.v{LANES}f32")
+    return builder.call(function, [value])
+
+
 splat_bits = _unary(Bits, types.uint32, _splat(BITS))
 splat_long = _unary(Longs, types.uint64, _splat(LONGS))
 splat_real = _unary(Reals, types.float32, _splat(REALS))
 as_real = _unary(Reals, Bits, lambda builder, value: builder.bitcast(value, REALS))
 as_bits = _unary(Bits, Reals, lambda builder, value: builder.bitcast(value, BITS))
 truncated = _unary(Bits, Reals, lambda builder, value: builder.fptoui(value, BITS))  #: of reals from 0 to 2^32 - 1
-real_number = _unary(Reals, Bits, lambda builder, value: builder.uitofp(value, REALS))  #: rounded to nearest even
+whole_part = _unary(Reals, Reals, _trunc)
 truncated_small = _unary(Bits, Reals, lambda builder, value: builder.fptosi(value, BITS))  #: below 2^31: cheaper
 small_number = _unary(Reals, Bits, lambda builder, value: builder.sitofp(value, REALS))  #: below 2^31: cheaper
 butterfly_1, butterfly_2, butterfly_4, butterfly_8 = (_unary(Reals, Reals, _butterfly(s)) for s in (1, 2, 4, 8))

@@ -70,7 +70,7 @@ def qdq(
     >>> lb.qdq(np.array([0.1, 1.3, -2.6, 5.0], np.float32), "mxfp4")
     array([ 0. ,  1.5, -3. ,  4. ], dtype=float32)
     >>> lb.qdq(np.array([0.1, 1.3, -2.6, 5.0], np.float32), "mxfp4", rounding=lb.Stochastic(bits=8), seed=1)
-    array([ 0. ,  1.5, -3. ,  4. ], dtype=float32)
+    array([ 0.,  1., -3.,  6.], dtype=float32)
     """
     if not isinstance(x, np.ndarray):
         arrays.framework_of(x)

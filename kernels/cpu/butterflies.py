@@ -50,10 +50,12 @@ def within(value, n):
 
 
 @stage
-def across(work, spare, count, base, matrix):
-    """Butterflies between `count` vectors (a power of two) in each of `base` runs, then the sums over the runs."""
+def across(work, spare, count, base, matrix, stride):
+    """Butterflies between `count` vectors (a power of two) in each of `base` runs, then the sums over the runs.
+
+    stride: of the first stage, in vectors; those below it are done.
+    """
     total = count * base
-    stride = 1
     while count // stride >= 8:
         for first in range(0, total, 8 * stride):
             for vector in range(first, first + stride):
@@ -103,19 +105,32 @@ def _four(work, stride):
     store_reals(work, 3 * stride, b - d)
 
 
+@small_stage
+def fold_eight(a, b, c, d, e, f, g, h):
+    """The stages of stride 1, 2 and 4 between eight vectors."""
+    a, b, c, d, e, f, g, h = a + b, a - b, c + d, c - d, e + f, e - f, g + h, g - h
+    a, b, c, d, e, f, g, h = a + c, b + d, a - c, b - d, e + g, f + h, e - g, f - h
+    return a + e, b + f, c + g, d + h, a - e, b - f, c - g, d - h
+
+
 @stage
 def _eight(work, stride):
     a, b = load_reals(work, 0), load_reals(work, stride)
     c, d = load_reals(work, 2 * stride), load_reals(work, 3 * stride)
     e, f = load_reals(work, 4 * stride), load_reals(work, 5 * stride)
     g, h = load_reals(work, 6 * stride), load_reals(work, 7 * stride)
-    a, b, c, d, e, f, g, h = a + b, a - b, c + d, c - d, e + f, e - f, g + h, g - h
-    a, b, c, d, e, f, g, h = a + c, b + d, a - c, b - d, e + g, f + h, e - g, f - h
-    store_reals(work, 0, a + e)
-    store_reals(work, stride, b + f)
-    store_reals(work, 2 * stride, c + g)
-    store_reals(work, 3 * stride, d + h)
-    store_reals(work, 4 * stride, a - e)
-    store_reals(work, 5 * stride, b - f)
-    store_reals(work, 6 * stride, c - g)
-    store_reals(work, 7 * stride, d - h)
+    store_eight(work, stride, fold_eight(a, b, c, d, e, f, g, h))
+
+
+@small_stage
+def store_eight(work, stride, vectors):
+    """Eight vectors, `stride` entries apart."""
+    a, b, c, d, e, f, g, h = vectors
+    store_reals(work, 0, a)
+    store_reals(work, stride, b)
+    store_reals(work, 2 * stride, c)
+    store_reals(work, 3 * stride, d)
+    store_reals(work, 4 * stride, e)
+    store_reals(work, 5 * stride, f)
+    store_reals(work, 6 * stride, g)
+    store_reals(work, 7 * stride, h)

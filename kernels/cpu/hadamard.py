@@ -12,25 +12,28 @@ import numpy as np
 from lowbit.kernels.cpu.butterflies import opened, work_size
 from lowbit.kernels.cpu.exact_rotation import flushes
 from lowbit.kernels.cpu.jit import kernel, small_stage
-from lowbit.kernels.cpu.memory import advance, keep, load, load_some, memory, store, store_some
-from lowbit.kernels.cpu.rotate_groups import rotate_run, rotate_tile
+from lowbit.kernels.cpu.memory import advance, keep, load, load_some, memory, store, store_some, store_stream
+from lowbit.kernels.cpu.rotate_groups import rotate_run, rotate_strip
 from lowbit.kernels.cpu.scalar import INFINITY_BITS
 from lowbit.kernels.cpu.vector import ABSOLUTE, LANES, larger, largest, splat_bits, where_below
 
 PIECE = 4096
 """About how many elements of a row are rotated before they are written."""
 
-STRIP = 16 * LANES
-"""Columns that are rotated one after the other, so that whole pages are read."""
+STRIP = 4 * LANES
+"""Most columns of a strip: memory is read and written that wide."""
+
+STRIP_ELEMENTS = 1 << 17
+"""Most elements of a strip: it must stay in the second-level cache."""
 
 
 @kernel
-def rotate_rows(x, out, rotation, first, last):
+def rotate_rows(x, out, rotation, stream, first, last):
     """Rotate the work items first..last of rows that lie in memory one after the other (r.inner is 1).
 
     x, out: one-dimensional views of dense tensors of the same type, rows of r.source and r.target elements; `out` may
-    be `x` itself if these are equal. rotation: the `arguments` of a `lowbit.rotation.Rotation`. An item is a
-    piece of a row.
+    be `x` itself if these are equal. rotation: the `arguments` of a `lowbit.rotation.Rotation`. stream: write
+    past the caches. An item is a piece of a row.
     """
     turn = opened(rotation)
     r = turn[0]
@@ -45,7 +48,10 @@ def rotate_rows(x, out, rotation, first, last):
         rotate_run(source, row * r.source + begin, r.source - begin, count, turn, flushing, work, turned)
         start, kept = row * r.target + begin, min(count, r.target - begin)
         for i in range(0, kept - kept % LANES, LANES):
-            store(target, start + i, load(turned, i))
+            if stream:
+                store_stream(target, start + i, load(turned, i))
+            else:
+                store(target, start + i, load(turned, i))
         if kept % LANES:
             whole = kept - kept % LANES
             store_some(target, start + whole, load(turned, whole), kept - whole)
@@ -53,30 +59,33 @@ def rotate_rows(x, out, rotation, first, last):
 
 
 @kernel
-def rotate_columns(x, out, rotation, first, last):
+def rotate_columns(x, out, rotation, stream, first, last):
     """The same where neighbours along the axis are r.inner > 1 elements apart; an item is a strip of a group."""
     turn = opened(rotation)
     r = turn[0]
     source, target = memory(x), memory(out)
-    scratch = np.empty(work_size(r), np.float32)
+    strip = strip_of(r.n)
+    area = r.n * LANES
+    scratch = np.empty((strip // LANES + 1) * area, np.float32)
     work, flushing = memory(scratch), flushes(r)
-    strips = (r.inner + STRIP - 1) // STRIP
-    groups = (r.source + r.n - 1) // r.n
+    strips, groups = (r.inner + strip - 1) // strip, (r.source + r.n - 1) // r.n
     for item in range(first, last):
-        band, strip = item // strips, item % strips
+        band, column = item // strips, item % strips * strip
         outer, row = band // groups, band % groups * r.n
-        begin, end = strip * STRIP, min((strip + 1) * STRIP, r.inner)
+        columns = min(strip, r.inner - column)
         rows_in, rows_out = min(r.source - row, r.n), min(r.target - row, r.n)
-        read, written = (outer * r.source + row) * r.inner, (outer * r.target + row) * r.inner
-        for column in range(begin, end, LANES):
-            count = min(LANES, end - column)
-            rotate_tile(source, read + column, rows_in, count, turn, flushing, work)
-            for i in range(rows_out):
-                bits = load(work, i * LANES)
-                if count == LANES:
-                    store(target, written + column + i * r.inner, bits)
+        read = (outer * r.source + row) * r.inner + column
+        rotate_strip(source, read, rows_in, columns, turn, flushing, work)
+        for i in range(rows_out):
+            written = (outer * r.target + row + i) * r.inner + column
+            for j in range(0, columns, LANES):
+                bits = load(work, j // LANES * area + i * LANES)
+                if columns - j < LANES:
+                    store_some(target, written + j, bits, columns - j)
+                elif stream:
+                    store_stream(target, written + j, bits)
                 else:
-                    store_some(target, written + column + i * r.inner, bits, count)
+                    store(target, written + j, bits)
     keep(scratch)
 
 
@@ -107,15 +116,30 @@ def rotated_amax(x, rotation, finite, first, last):
     return largest(maxima)
 
 
+@small_stage
+def strip_of(n):
+    """Columns of a strip of groups of n: whole vectors."""
+    return min(STRIP, max(LANES, STRIP_ELEMENTS // n // LANES * LANES))
+
+
+@small_stage
+def piece_of(n):
+    """Elements of a piece of a row: whole groups and whole vectors."""
+    unit = n
+    while unit % LANES:
+        unit *= 2
+    return unit * max(1, PIECE // unit)
+
+
 def rotation_pieces(n: int, source: int, inner: int) -> int:
     """Work items of an outer slice: pieces of a row, or strips of all groups."""
     groups = -(-source // n)
-    return groups * -(-inner // STRIP) if inner > 1 else -(-groups // max(1, PIECE // n))
+    return groups * -(-inner // strip_of.py_func(n)) if inner > 1 else -(-groups * n // piece_of.py_func(n))
 
 
 @small_stage
 def pieces_of(r):
     """(elements of a padded row, of a piece: whole groups; pieces of a row)."""
     padded = (r.source + r.n - 1) // r.n * r.n
-    piece = min(padded, r.n * max(1, PIECE // r.n))
+    piece = min(padded, piece_of(r.n))
     return padded, piece, (padded + piece - 1) // piece

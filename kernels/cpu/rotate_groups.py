@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lowbit.kernels.cpu.butterflies import across, spare_at, within
+from lowbit.kernels.cpu.butterflies import across, fold_eight, spare_at, store_eight, within
 from lowbit.kernels.cpu.exact_rotation import exact_group, has_tiny, part
 from lowbit.kernels.cpu.jit import small_stage, stage
 from lowbit.kernels.cpu.memory import advance, load, load_one, load_reals, narrowed, prefetch, store_codes, store_reals
@@ -29,6 +29,16 @@ def _entry(x, i, before, j):
     """A whole vector of a group, signed, after the stages within it."""
     prefetch(x, i + AHEAD)
     return butterfly_8(butterfly_4(butterfly_2(butterfly_1(as_real(load(x, i) ^ load(before, j))))))
+
+
+@small_stage
+def _entries(x, i, before, j):
+    """Eight whole vectors of a group after the stages of stride 1 to 64."""
+    a, b = _entry(x, i, before, j), _entry(x, i + 16, before, j + 16)
+    c, d = _entry(x, i + 32, before, j + 32), _entry(x, i + 48, before, j + 48)
+    e, f = _entry(x, i + 64, before, j + 64), _entry(x, i + 80, before, j + 80)
+    g, h = _entry(x, i + 96, before, j + 96), _entry(x, i + 112, before, j + 112)
+    return fold_eight(a, b, c, d, e, f, g, h)
 
 
 @small_stage
@@ -105,20 +115,15 @@ def _by_four(x, start, count, turn, out):
 def _by_eight(x, start, count, turn, out):
     scale, before, after = splat_real(np.float32(turn[0].scale)), turn[1], turn[2]
     for i in range(0, count, 8 * LANES):
-        a, b = _entry(x, start + i, before, 0), _entry(x, start + i + 16, before, 16)
-        c, d = _entry(x, start + i + 32, before, 32), _entry(x, start + i + 48, before, 48)
-        e, f = _entry(x, start + i + 64, before, 64), _entry(x, start + i + 80, before, 80)
-        g, h = _entry(x, start + i + 96, before, 96), _entry(x, start + i + 112, before, 112)
-        a, b, c, d, e, f, g, h = a + b, a - b, c + d, c - d, e + f, e - f, g + h, g - h
-        a, b, c, d, e, f, g, h = a + c, b + d, a - c, b - d, e + g, f + h, e - g, f - h
-        _exit(x, a + e, scale, after, 0, out, i)
-        _exit(x, b + f, scale, after, 16, out, i + 16)
-        _exit(x, c + g, scale, after, 32, out, i + 32)
-        _exit(x, d + h, scale, after, 48, out, i + 48)
-        _exit(x, a - e, scale, after, 64, out, i + 64)
-        _exit(x, b - f, scale, after, 80, out, i + 80)
-        _exit(x, c - g, scale, after, 96, out, i + 96)
-        _exit(x, d - h, scale, after, 112, out, i + 112)
+        a, b, c, d, e, f, g, h = _entries(x, start + i, before, 0)
+        _exit(x, a, scale, after, 0, out, i)
+        _exit(x, b, scale, after, 16, out, i + 16)
+        _exit(x, c, scale, after, 32, out, i + 32)
+        _exit(x, d, scale, after, 48, out, i + 48)
+        _exit(x, e, scale, after, 64, out, i + 64)
+        _exit(x, f, scale, after, 80, out, i + 80)
+        _exit(x, g, scale, after, 96, out, i + 96)
+        _exit(x, h, scale, after, 112, out, i + 112)
 
 
 @stage
@@ -130,11 +135,17 @@ def _turn_group(x, start, valid, turn, flushing, work, out, place):
         for group in range(0, chunk, r.n):
             exact_group(x, start + group, 1, valid - group, turn, out, place + group, 1)
         return
-    for i in range(0, chunk, LANES):
-        bits = part(x, start + i, valid - i)
-        prefetch(x, start + i + AHEAD)
-        store_reals(work, i, within(as_real(bits ^ load(before, i)), r.power))
-    across(work, advance(work, spare_at(r)), max(r.power // LANES, 1), r.base, matrix)
+    done = 1
+    if valid >= chunk and r.power >= 8 * LANES:
+        done = 8
+        for i in range(0, chunk, 8 * LANES):
+            store_eight(advance(work, i), LANES, _entries(x, start + i, before, i))
+    else:
+        for i in range(0, chunk, LANES):
+            bits = part(x, start + i, valid - i)
+            prefetch(x, start + i + AHEAD)
+            store_reals(work, i, within(as_real(bits ^ load(before, i)), r.power))
+    across(work, advance(work, spare_at(r)), max(r.power // LANES, 1), r.base, matrix, done)
     scale = splat_real(np.float32(r.scale))
     for i in range(0, chunk, LANES):
         _exit(x, load_reals(work, i), scale, after, i, out, place + i)
@@ -154,7 +165,7 @@ def _turn_short(x, start, valid, count, turn, flushing, work, out, place):
             index = lane * r.n + i
             bits = load_one(x, start + index) if lane < groups and index < valid else np.uint32(0)
             work[i * LANES + lane] = real_of(bits ^ before[i])
-    across(work, advance(work, spare_at(r)), r.power, r.base, matrix)
+    across(work, advance(work, spare_at(r)), r.power, r.base, matrix, 1)
     scale = splat_real(np.float32(r.scale))
     for i in range(r.n):
         store_codes(work, i * LANES, _settled(x, load_reals(work, i * LANES), scale, splat_bits(after[i])))
@@ -164,21 +175,27 @@ def _turn_short(x, start, valid, count, turn, flushing, work, out, place):
 
 
 @stage
-def rotate_tile(x, start, rows, columns, turn, flushing, work):
-    """A group of each of up to sixteen columns, of which the first `rows` rows exist, into `work`, one row a vector."""
+def rotate_strip(x, start, rows, columns, turn, flushing, work):
+    """A group of each of `columns` neighbouring columns, of which the first `rows` rows exist, into `work`.
+
+    There lie tiles of sixteen columns one after the other, a tile's rows as vectors, and behind them room for a tile.
+    Memory is read along rows, as wide as the strip.
+    """
     r, before, after, matrix = turn
-    tiny = False
-    if flushing:
-        for i in range(rows):
-            tiny = tiny or has_tiny(x, start + i * r.inner, columns)
-    if tiny:
-        for column in range(columns):
-            exact_group(x, start + column, r.inner, rows, turn, work, column, LANES)
-        return
+    area, tiles = r.n * LANES, (columns + LANES - 1) // LANES
     for i in range(r.n):
-        bits = part(x, start + i * r.inner, columns if i < rows else 0)
-        store_codes(work, i * LANES, bits ^ splat_bits(before[i]))
-    across(work, advance(work, spare_at(r)), r.power, r.base, matrix)
+        sign = splat_bits(before[i])
+        for tile in range(tiles):
+            column = tile * LANES
+            bits = part(x, start + i * r.inner + column, columns - column if i < rows else 0)
+            store_codes(work, tile * area + i * LANES, bits ^ sign)
     scale = splat_real(np.float32(r.scale))
-    for i in range(r.n):
-        store_codes(work, i * LANES, _settled(x, load_reals(work, i * LANES), scale, splat_bits(after[i])))
+    for tile in range(tiles):
+        column, own = tile * LANES, advance(work, tile * area)
+        if flushing and has_tiny(own, 0, area):
+            for lane in range(min(LANES, columns - column)):
+                exact_group(x, start + column + lane, r.inner, rows, turn, own, lane, LANES)
+            continue
+        across(own, advance(work, tiles * area), r.power, r.base, matrix, 1)
+        for i in range(r.n):
+            store_codes(own, i * LANES, _settled(x, load_reals(own, i * LANES), scale, splat_bits(after[i])))

@@ -17,6 +17,10 @@ ALIGNMENT, ALIGNED_BYTES = 64, 1 << 20
 """Results from so many bytes on start on a cache line, so that streaming stores never straddle two."""
 
 
+STREAM_BYTES = 1 << 22
+"""Results from this size on are written past the caches: they would not stay there anyway."""
+
+
 @dataclass(frozen=True, slots=True)
 class DenseView:
     """`array` is C-contiguous and equals x.transpose(order); `axes` are the block axes' positions in it."""
@@ -101,6 +105,12 @@ def _shares_memory(out: np.ndarray, x: np.ndarray) -> bool:
 def kernel_view(array: np.ndarray, kind: Kind) -> np.ndarray:
     """A C-contiguous array as kernels take it: one-dimensional, float16 as int16 bit patterns."""
     return array.reshape(-1).view(np.int16) if kind == "float16" else array.reshape(-1)
+
+
+def past_caches(target: np.ndarray, row: int) -> bool:
+    """Whether a result is written past the caches: large, and rows of `row` elements all start on a cache line."""
+    row_bytes = row * target.itemsize
+    return target.nbytes >= STREAM_BYTES and target.ctypes.data % ALIGNMENT == 0 and row_bytes % ALIGNMENT == 0
 
 
 def read_view(array: np.ndarray, kind: Kind) -> np.ndarray:

@@ -14,13 +14,10 @@ from lowbit.formats.rounding import Rounding, Stochastic, find_rounding
 from lowbit.geometry import Axis, Geometry, geometry, normalized_axes
 from lowbit.ops import observers
 from lowbit.ops.blockwise import NO_BYTES, exact_blocks
-from lowbit.ops.dense import ALIGNMENT, Kind, check_out, dense_view, kernel_view, new_array, read_view
+from lowbit.ops.dense import Kind, check_out, dense_view, kernel_view, new_array, past_caches, read_view
 from lowbit.ops.draws import NOTHING, RandomSource, draws_of, find_places
 from lowbit.ops.preparation import Job, prepare, whole_amax
 from lowbit.ops.sparsity import prune
-
-STREAM_BYTES = 1 << 22
-"""Results from this size on are written past the caches: they would not stay there anyway."""
 
 NO_AMAXES = np.zeros(0, np.uint32)
 
@@ -95,8 +92,7 @@ def run_qdq(job: Job, target: np.ndarray) -> None:
 
 def streams(target: np.ndarray, layout: Geometry) -> bool:
     """Whether a result is written past the caches: large, and with every vector of a row on its own boundary."""
-    row_bytes = int(layout.record[0]["columns"]) * target.itemsize
-    return target.nbytes >= STREAM_BYTES and target.ctypes.data % ALIGNMENT == 0 and row_bytes % ALIGNMENT == 0
+    return past_caches(target, int(layout.record[0]["columns"]))
 
 
 def check_arguments(

@@ -8,7 +8,7 @@ from lowbit import backends
 from lowbit.errors import ArgumentError, ShapeError
 from lowbit.formats.hadamard import Hadamard
 from lowbit.geometry import memory_order
-from lowbit.ops.dense import Kind, check_overlap, kernel_view, new_array, read_view
+from lowbit.ops.dense import Kind, check_overlap, kernel_view, new_array, past_caches, read_view
 from lowbit.ops.running import GRAIN_ELEMENTS
 from lowbit.rotation import Rotation, rotation_for
 
@@ -115,9 +115,11 @@ def turn_dense(
     rows, turn = row_rotation(x.shape, transform, position, target.shape[position], inverse=inverse)
     kernels = backends.load()
     source, into, items = read_view(x, kind), kernel_view(target, kind), rotation_items(rows, turn)
-    work = kernels.rotate_rows if turn.record[0]["inner"] == 1 else kernels.rotate_columns
+    record = turn.record[0]
+    work, row = (kernels.rotate_rows, "target") if record["inner"] == 1 else (kernels.rotate_columns, "inner")
+    stream = into.ctypes.data != source.ctypes.data and past_caches(into, int(record[row]))
     kernels.run_ranges(
-        lambda first, last: work(source, into, turn.arguments, first, last),
+        lambda first, last: work(source, into, turn.arguments, stream, first, last),
         items,
         grain=max(1, GRAIN_ELEMENTS * items // x.size),
     )

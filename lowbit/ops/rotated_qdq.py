@@ -5,6 +5,7 @@ its cache and rounds it from there. Else the tensor is rotated into the result's
 """
 
 from collections.abc import Callable
+from functools import partial
 from math import prod
 
 import numpy as np
@@ -42,25 +43,25 @@ def qdq(
     mode = find_rounding(rounding)
     engine.check_arguments(fmt, tensor_amax, tensor_scale, nonfinite)
     position = rotation_axis(axis, x.ndim)
-    length = x.shape[position]
-    shape = changed(x.shape, position, transform.padded(length))
+    shape = changed(x.shape, position, transform.padded(x.shape[position]))
     axes = normalized_axes(axis, x.ndim, fmt)
     places = find_places(fmt, mode, source, shape, axes)
     if out is not None:
         check_result(out, x, x.shape if rotate_back else shape)
     view = dense_view(x, axes, fmt)
-    turned_at, into = view.order.index(position), None if out is None else out.transpose(view.order)
-    if into is not None and not into.flags.c_contiguous:
-        into = None
-    turned, layout, turn = fused_rows(
-        view, position, fmt, transform, lambda shape, fmt, joined: geometry(shape, view.axes, fmt, joined=joined)
-    )
-    target = into if into is not None and into.shape == turned else new_array(turned, x.dtype)
+    dense, layout, turn = fused_rows(view, position, fmt, transform, partial(_grid, view=view))
+    into = _memory_of(out, view)
+    target = into if into is not None and into.shape == dense else new_array(dense, x.dtype)
     if x.size:
         flat = read_view(view.array, kind)
         engine.refuse_nonfinite(flat, kind, fmt, nonfinite, x)
-        if layout is None or turn is None:  # a pass each
-            turn_dense(view.array, target, kind, transform, turned_at)
+        if layout is not None and turn is not None:
+            refuse_overflow(flat, turn, fmt, nonfinite)
+            draws = draws_of(places, shape, view.order)
+            job = prepare(flat, fmt, mode, layout, draws, tensor_amax, tensor_scale, turn)
+            engine.run_qdq(job, kernel_view(target, kind))
+        else:  # a pass each
+            turn_dense(view.array, target, kind, transform, view.order.index(position))
             result = target.transpose(view.inverse)
             engine.qdq(
                 result,
@@ -74,22 +75,34 @@ def qdq(
                 nonfinite=nonfinite,
                 out=result,
             )
-        else:
-            refuse_overflow(flat, turn, fmt, nonfinite)
-            draws = draws_of(places, shape, view.order)
-            job = prepare(flat, fmt, mode, layout, draws, tensor_amax, tensor_scale, turn)
-            engine.run_qdq(job, kernel_view(target, kind))
     if rotate_back:
-        back = into if into is not None else target if length == shape[position] else None
-        back = new_array(view.array.shape, x.dtype) if back is None else back
-        turn_dense(target, back, kind, transform, turned_at, inverse=True)
-        target = back
+        target = _rotated_back(target, into, view, kind, transform, view.order.index(position))
     result = target.transpose(view.inverse)
     if out is None:
         return result
     if not np.may_share_memory(target, out):
         np.copyto(out, result)
     return out
+
+
+def _grid(shape: tuple[int, ...], fmt: BlockFormat, *, joined: bool, view: DenseView) -> Geometry | None:
+    return geometry(shape, view.axes, fmt, joined=joined)
+
+
+def _memory_of(out: np.ndarray | None, view: DenseView) -> np.ndarray | None:
+    """`out` with its axes in the order of the dense view, where it is C-contiguous so."""
+    into = None if out is None else out.transpose(view.order)
+    return into if into is not None and into.flags.c_contiguous else None
+
+
+def _rotated_back(
+    target: np.ndarray, into: np.ndarray | None, view: DenseView, kind: Kind, transform: Hadamard, place: int
+) -> np.ndarray:
+    """The way back of a dense rotated tensor: into the result's memory, in place, or (shorter) into new memory."""
+    shape = view.array.shape
+    back = into if into is not None else target if target.shape == shape else new_array(shape, target.dtype)
+    turn_dense(target, back, kind, transform, place, inverse=True)
+    return back
 
 
 def check_rotate_back(transform: object, rotate_back: bool) -> None:

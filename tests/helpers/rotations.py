@@ -27,7 +27,7 @@ FUSED_FORMATS = (
     "int3/k32/f32",
     "e2m1/k32/e8m0:mse",
     "nvfp4_4over6",
-    "mxfp4/sparsity=2:4",
+    "e2m1/k32/e8m0/sparsity=2:4",
 )
 
 

@@ -49,12 +49,14 @@ def quantize_block(
     *,
     tensor: TensorScale = ONE_LEVEL,
     amax: float | None = None,
+    statistic: BlockStatistic | None = None,
     row_length: int | None = None,
 ) -> QuantizedBlock:
     """The numbers that share one scale, quantized; `modes[i]` rounds `numbers[i]`.
 
-    `amax` replaces the block's own largest magnitude (one scale over a tensor that arrives in pieces). Tiles give the
-    length of their rows. A block with a NaN or an infinity: NonfiniteError where the scale element has no NaN.
+    `amax` replaces the block's own largest magnitude (one scale over a tensor that arrives in pieces), `statistic` that
+    of the numbers where they are only a part of the block. Tiles give the length of their rows. A block with a NaN or
+    an infinity: NonfiniteError where the scale element has no NaN.
     """
     if not all(isfinite(x) for x in numbers):
         return QuantizedBlock(codes=(0,) * len(numbers), word=nan_word(fmt))
@@ -62,7 +64,8 @@ def quantize_block(
         scale = zero_point.range_scale(numbers, fmt)
         encoded = zero_point.encode(numbers, modes, scale, fmt, tensor)
         return _finished(encoded, None, [Candidate(fmt.candidates[0], scale)], 0, fmt)
-    statistic = block_statistic(numbers, fmt, amax)
+    if statistic is None:
+        statistic = block_statistic(numbers, fmt, amax)
     tried, chosen = compare(candidates(statistic, fmt, tensor), numbers, row_length or len(numbers), fmt, tensor)
     encode = peak.encode if fmt.peak is Peak.EXTRA_MANTISSA else elements.encode
     encode = micro_exponents.encode if fmt.micro_exponents else encode

@@ -13,7 +13,7 @@ from lowbit.formats import BlockFormat, Overflow, StochasticRule
 from lowbit.reference.block import QuantizedBlock
 from lowbit.reference.grid import grid_of
 from lowbit.reference.philox import random_bits
-from lowbit.reference.rounding import Draw, round_to_code
+from lowbit.reference.rounding import Draw, Rounded, rounded
 from lowbit.reference.scale import decode_scale, nan_scale_code, scale_element
 from lowbit.reference.word import join_word, split_word
 
@@ -39,10 +39,14 @@ def corrected(block: QuantizedBlock, ratio: float, random: int, fmt: BlockFormat
     code, side = split_word(block.word, fmt)
     if code == nan_scale_code(fmt):
         return block
+    return replace(block, word=join_word(rounded_scale(code, ratio, random, fmt).code, side, fmt), ratio=ratio)
+
+
+def rounded_scale(code: int, ratio: float, random: int, fmt: BlockFormat) -> Rounded:
+    """How the scale of this code times the ratio is rounded to the scale's grid."""
     exact = Fraction(decode_scale(code, fmt).value * ratio)  # one binary64 product
     draw = Draw(rule=StochasticRule.MIDPOINT, bits=32, random=random)
-    rounded = round_to_code(exact, grid_of(scale_element(fmt)), draw, Overflow.SATURATE)
-    return replace(block, word=join_word(rounded, side, fmt), ratio=ratio)
+    return rounded(exact, grid_of(scale_element(fmt)), draw, Overflow.SATURATE)
 
 
 def scale_bits(block_index: int, *, seed: int, stream: int) -> int:

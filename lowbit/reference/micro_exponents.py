@@ -21,7 +21,7 @@ def encode(
     side = 0
     for level in range(len(_sizes(fmt))):
         side |= _level_bits(level, numbers, side, chosen.scale, fmt, tensor)
-    units = tuple(_halved(scaled(x, chosen.scale, fmt, tensor), _halvings(i, side, fmt)) for i, x in enumerate(numbers))
+    units = tuple(_halved(scaled(x, chosen.scale, fmt, tensor), halvings(i, side, fmt)) for i, x in enumerate(numbers))
     grid = grid_of(fmt.element)
     codes = tuple(round_to_code(y, grid, mode, Overflow.SATURATE) for y, mode in zip(units, modes, strict=True))
     return Encoded(codes, side, units)
@@ -30,7 +30,7 @@ def encode(
 def decode(codes: Sequence[int], scale: BlockScale, side: int, fmt: BlockFormat, tensor: TensorScale) -> list[float]:
     """fl(fl(element·2^bits × scale) × tensor scale); doubling an element is exact."""
     return [
-        unscaled(fmt.element.decode(code) * 2 ** _halvings(i, side, fmt), scale, fmt, tensor)
+        unscaled(fmt.element.decode(code) * 2 ** halvings(i, side, fmt), scale, fmt, tensor)
         for i, code in enumerate(codes)
     ]
 
@@ -48,12 +48,12 @@ def _level_bits(
     bits = 0
     for start in range(0, len(numbers), size):
         largest = scaled(max(abs(x) for x in numbers[start : start + size]), scale, fmt, tensor)
-        if _halved(largest, _halvings(start, side, fmt)) >= threshold:
+        if _halved(largest, halvings(start, side, fmt)) >= threshold:
             bits |= 1 << _bit_position(level, start, fmt)
     return bits
 
 
-def _halvings(index: int, side: int, fmt: BlockFormat) -> int:
+def halvings(index: int, side: int, fmt: BlockFormat) -> int:
     """How many bits are set over the element at this place of the block."""
     return sum(side >> _bit_position(level, index, fmt) & 1 for level in range(len(_sizes(fmt))))
 

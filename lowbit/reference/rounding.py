@@ -29,6 +29,25 @@ class Draw:
 Mode = Rounding | Draw
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rounded:
+    """A number rounded to a grid, step by step.
+
+    `code` is the result. `low` and `high` are the neighbours (magnitudes, or signed values on a signed list) with their
+    codes, `distance` is where the number lies between them, 0 to 1, and `up` whether it took the upper one. A number on
+    the grid, or beyond its end when saturating, has no upper neighbour and no distance; NaN and infinities that become
+    special values have neither neighbour. `high_code` is None where the upper neighbour stands for overflow.
+    """
+
+    code: int
+    low: Fraction | None = None
+    low_code: int | None = None
+    high: Fraction | None = None
+    high_code: int | None = None
+    distance: Fraction | None = None
+    up: bool = False
+
+
 def round(
     y: float | Fraction,
     element: Element,
@@ -55,41 +74,46 @@ def round(
 
 def round_to_code(y: float | Fraction, grid: Grid, mode: Mode, overflow: Overflow) -> int:
     """As `round`, giving the code."""
+    return rounded(y, grid, mode, overflow).code
+
+
+def rounded(y: float | Fraction, grid: Grid, mode: Mode, overflow: Overflow) -> Rounded:
+    """As `round`, giving the code and how it came about."""
     if overflow is Overflow.INF_NAN:
         _overflow_code(grid.element, negative=False)  # refuses elements without a special value, whatever y is
     if isnan(y):
-        return _nan_code(grid.element)
+        return Rounded(code=_nan_code(grid.element))
     negative = copysign(1.0, y) < 0 if isinstance(y, float) else y < 0
     if isinf(y):
         if overflow is Overflow.INF_NAN:
-            return _overflow_code(grid.element, negative=negative)
+            return Rounded(code=_overflow_code(grid.element, negative=negative))
         y = copysign(2 * grid.element.max, y)  # beyond every neighbour: saturates below
     side, position = (grid.positive, y) if grid.is_signed_list else (_side(grid, negative), abs(y))
     if not side.values:  # a negative number, an unsigned element
         below = overflow is Overflow.INF_NAN and y != 0
-        return _overflow_code(grid.element, negative=True) if below else grid.positive.codes[0]
-    return _round_on_side(position, grid, side, mode=mode, overflow=overflow, negative=negative)
+        return Rounded(code=_overflow_code(grid.element, negative=True) if below else grid.positive.codes[0])
+    return _rounded_on_side(position, grid, side, mode=mode, overflow=overflow, negative=negative)
 
 
-def _round_on_side(
+def _rounded_on_side(
     position: float | Fraction, grid: Grid, side: Side, *, mode: Mode, overflow: Overflow, negative: bool
-) -> int:
+) -> Rounded:
     """Rounds a position on a side of the grid; `negative` is the sign of the number."""
-    index = bisect_right(side.values, position) - 1
-    if index < 0:
-        return side.codes[0]
-    low = Fraction(side.values[index])
-    if low == position:
-        return side.codes[index]
+    index = max(bisect_right(side.values, position) - 1, 0)
+    low, low_code = Fraction(side.values[index]), side.codes[index]
     last = index + 1 == len(side.values)
-    if last and (overflow is Overflow.SATURATE or isinstance(mode, Draw)):
-        return side.codes[index]
-    high = _beyond(grid.element) if last else Fraction(side.values[index + 1])
+    if position <= low or (last and (overflow is Overflow.SATURATE or isinstance(mode, Draw))):
+        return Rounded(code=low_code, low=low, low_code=low_code)
+    high, high_code = (
+        (_beyond(grid.element), None) if last else (Fraction(side.values[index + 1]), side.codes[index + 1])
+    )
     distance = min((Fraction(position) - low) / (high - low), Fraction(1))
     mirrored = negative and not grid.is_signed_list
-    if not goes_up(distance, side.codes[index], mode, mirrored=mirrored, outward=abs(high) >= abs(low)):
-        return side.codes[index]
-    return _overflow_code(grid.element, negative=negative) if last else side.codes[index + 1]
+    up = goes_up(distance, low_code, mode, mirrored=mirrored, outward=abs(high) >= abs(low))
+    code = low_code
+    if up:
+        code = _overflow_code(grid.element, negative=negative) if high_code is None else high_code
+    return Rounded(code=code, low=low, low_code=low_code, high=high, high_code=high_code, distance=distance, up=up)
 
 
 def goes_up(distance: Fraction, low_code: int, mode: Mode, *, mirrored: bool, outward: bool) -> bool:

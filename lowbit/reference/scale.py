@@ -3,7 +3,8 @@
 Every `fl`, `multiply` and `divide` below is one of the roundings that the contract names; everything else is exact.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from lowbit.errors import UnsupportedError
@@ -21,7 +22,8 @@ from lowbit.formats import (
 )
 from lowbit.reference.binary32 import FLT_MAX, ceil_log2, divide, fl, floor_log2, from_bits, multiply, to_bits
 from lowbit.reference.grid import grid_of
-from lowbit.reference.rounding import round_to_code
+from lowbit.reference.parts import Part
+from lowbit.reference.rounding import Rounded, rounded
 from lowbit.reference.statistic import BlockStatistic
 from lowbit.reference.tensor_scale import ONE_LEVEL, TensorScale
 
@@ -31,10 +33,18 @@ QUIET_NAN = 0x7FC00000
 
 @dataclass(frozen=True, slots=True)
 class BlockScale:
-    """A stored scale: its code (for binary32 scales the 32-bit pattern) and the value the code stands for."""
+    """A stored scale: its code (for binary32 scales the 32-bit pattern) and the value the code stands for.
+
+    How it came about, where it was chosen and not decoded: a power of two has its `exponent` before clamping; a float
+    scale the intermediate results of its target, which are the `parts` (the last one is what was rounded), and, unless
+    it is binary32 itself, how that was `rounded` to the scale's grid.
+    """
 
     code: int
     value: float
+    exponent: int | None = field(default=None, compare=False)
+    parts: tuple[Part, ...] = field(default=(), compare=False)
+    rounded: Rounded | None = field(default=None, compare=False)
 
 
 def choose_scale(
@@ -59,7 +69,8 @@ def power_of_two_scale(exponent: int, fmt: BlockFormat) -> BlockScale:
     """2^exponent, clamped to the scale's range."""
     scale = scale_element(fmt)
     smallest, largest = floor_log2(Fraction(scale.min_positive)), scale.max_exponent
-    return _scale_of_value(float(Fraction(2) ** min(max(exponent, smallest), largest)), scale)
+    clamped = _scale_of_value(float(Fraction(2) ** min(max(exponent, smallest), largest)), scale)
+    return replace(clamped, exponent=exponent)
 
 
 def shared_exponent(statistic: BlockStatistic, fmt: BlockFormat, way: Alternative) -> int:
@@ -86,15 +97,18 @@ def shared_exponent(statistic: BlockStatistic, fmt: BlockFormat, way: Alternativ
             raise UnsupportedError(f"scale rule {fmt.scale_rule} has no power-of-two form; use floor or rceil")
 
 
-def float_scale(target: float, fmt: BlockFormat) -> BlockScale:
-    """`target` on the grid of a float scale by the format's rule, saturated; the scale floor applies."""
-    scale = scale_element(fmt)
+def float_scale(parts: Sequence[Part], fmt: BlockFormat) -> BlockScale:
+    """The target that the parts end with, on the grid of a float scale by the format's rule, saturated.
+
+    The scale floor applies.
+    """
+    scale, steps = scale_element(fmt), tuple(parts)
     if fmt.scale_floor is ScaleFloor.MIN_NORMAL:
-        target = max(target, scale.min_normal)
-    rounded = _round_scale(target, fmt)
-    if fmt.scale_floor is ScaleFloor.ONE and rounded.value == 0:
-        return _scale_of_value(1.0, scale)
-    return rounded
+        steps += (Part("max(target, smallest normal scale)", max(steps[-1].value, scale.min_normal)),)
+    nearest = replace(_round_scale(steps[-1].value, fmt), parts=steps)
+    if fmt.scale_floor is ScaleFloor.ONE and nearest.value == 0:
+        return replace(_scale_of_value(1.0, scale), parts=steps, rounded=nearest.rounded)
+    return nearest
 
 
 def decode_scale(code: int, fmt: BlockFormat) -> BlockScale:
@@ -118,22 +132,35 @@ def largest_scale(fmt: BlockFormat) -> float:
     return FLT_MAX if fmt.is_float32_scale else scale_element(fmt).max
 
 
-def _scale_target(amax: float, fmt: BlockFormat, way: Alternative, tensor: TensorScale) -> float:
-    """What the scale would be if its grid had every binary32 number."""
+def _scale_target(amax: float, fmt: BlockFormat, way: Alternative, tensor: TensorScale) -> tuple[Part, ...]:
+    """What the scale would be if its grid had every binary32 number: the last of the parts."""
     if fmt.arithmetic is not Arithmetic.TRANSFORMER_ENGINE:
-        return divide(fl(Fraction(amax) / way.target), tensor.decode)
+        own = Part("fl(amax / T)", fl(Fraction(amax) / way.target))
+        return (own, Part("fl(fl(amax / T) / t)", divide(own.value, tensor.decode)))
     own = fmt.candidates[0].target
     if len(fmt.candidates) > 1:  # four over six: two roundings, and no bound but the largest scale
-        base = multiply(fl(Fraction(amax) / own), tensor.encode)
-        return min(multiply(base, fl(own / way.target)), largest_scale(fmt))
+        return _candidate_target(amax, fmt, way, tensor)
     assert fmt.tensor_target is not None  # the format refuses this arithmetic with one level
-    return min(multiply(amax, multiply(tensor.encode, fl(1 / own))), float(fmt.tensor_target))
+    inverse = Part("fl(1/T)", fl(1 / own))
+    encode = Part("fl(g × fl(1/T))", multiply(tensor.encode, inverse.value))
+    product = Part("fl(amax × fl(g × fl(1/T)))", multiply(amax, encode.value))
+    return (inverse, encode, product, Part("min(…, S)", min(product.value, float(fmt.tensor_target))))
 
 
-def _encode_target(amax: float, fmt: BlockFormat, way: Alternative, tensor: TensorScale) -> float:
+def _candidate_target(amax: float, fmt: BlockFormat, way: Alternative, tensor: TensorScale) -> tuple[Part, ...]:
+    """Four over six: fl(base × fl(T0/T)), base = fl(fl(amax / T0) × g), T0 the target of the first candidate."""
+    own = fmt.candidates[0].target
+    quotient = Part("fl(amax / T0)", fl(Fraction(amax) / own))
+    base = Part("base = fl(fl(amax / T0) × g)", multiply(quotient.value, tensor.encode))
+    product = Part("fl(base × fl(T0/T))", multiply(base.value, fl(own / way.target)))
+    return (quotient, base, product, Part("min(…, largest scale)", min(product.value, largest_scale(fmt))))
+
+
+def _encode_target(amax: float, fmt: BlockFormat, way: Alternative, tensor: TensorScale) -> tuple[Part, ...]:
     """min(fl(T/a), largest scale) with a = fl(amax/t); the largest scale for a block of zeros."""
-    scaled_amax = divide(amax, tensor.decode)
-    return min(divide(float(way.target), scaled_amax), largest_scale(fmt))
+    own = Part("a = fl(amax / t)", divide(amax, tensor.decode))
+    inverse = Part("fl(T / a)", divide(float(way.target), own.value))
+    return (own, inverse, Part("min(fl(T / a), largest scale)", min(inverse.value, largest_scale(fmt))))
 
 
 def _round_scale(target: float, fmt: BlockFormat) -> BlockScale:
@@ -143,8 +170,8 @@ def _round_scale(target: float, fmt: BlockFormat) -> BlockScale:
         value = min(target, FLT_MAX)
         return BlockScale(to_bits(value), value)
     mode = Rounding.TOWARD_POSITIVE if fmt.scale_rule is ScaleRule.CEIL else Rounding.NEAREST_EVEN
-    code = round_to_code(target, grid_of(scale), mode, Overflow.SATURATE)
-    return BlockScale(code, scale.decode(code))
+    steps = rounded(target, grid_of(scale), mode, Overflow.SATURATE)
+    return BlockScale(steps.code, scale.decode(steps.code), rounded=steps)
 
 
 def _scale_of_value(value: float, scale: FloatElement) -> BlockScale:

@@ -11,6 +11,8 @@ from lowbit.version import __version__
 
 if TYPE_CHECKING:
     from lowbit import analysis, errors, formats, nn, recipes, reference, reports, studies
+    from lowbit.explanations import Explanation
+    from lowbit.explanations.front import explain
     from lowbit.formats import (
         Alternative,
         Arithmetic,
@@ -54,6 +56,7 @@ __all__ = [
     "Codebook",
     "Correction",
     "Element",
+    "Explanation",
     "FloatElement",
     "Hadamard",
     "IntElement",
@@ -78,6 +81,7 @@ __all__ = [
     "dequantize",
     "element",
     "errors",
+    "explain",
     "format",
     "formats",
     "get_num_threads",
@@ -109,6 +113,7 @@ _HOME = {
     "Codebook": "lowbit.formats",
     "Correction": "lowbit.formats",
     "Element": "lowbit.formats",
+    "Explanation": "lowbit.explanations",
     "FloatElement": "lowbit.formats",
     "Hadamard": "lowbit.formats",
     "IntElement": "lowbit.formats",
@@ -130,6 +135,7 @@ _HOME = {
     "ZeroPoint": "lowbit.formats",
     "dequantize": "lowbit.ops.front",
     "element": "lowbit.formats",
+    "explain": "lowbit.explanations.front",
     "format": "lowbit.formats",
     "get_num_threads": "lowbit.ops.front",
     "list_formats": "lowbit.formats",

@@ -101,8 +101,8 @@ def qdq(
         "axis": axis,
         "rounding": rounding,
         "source": random_source(seed, stream, offset, origin, global_shape),
-        "tensor_amax": _number(tensor_amax, "tensor_amax"),
-        "tensor_scale": _number(tensor_scale, "tensor_scale"),
+        "tensor_amax": argument_number(tensor_amax, "tensor_amax"),
+        "tensor_scale": argument_number(tensor_scale, "tensor_scale"),
         "nonfinite": nonfinite,
         "out": target,
     }
@@ -142,7 +142,10 @@ def quantize(
     """
     framework, found = arrays.framework_of(x), find_format(fmt)
     array, kind = framework.unwrap(x)
-    tensor_amax, tensor_scale = _number(tensor_amax, "tensor_amax"), _number(tensor_scale, "tensor_scale")
+    tensor_amax, tensor_scale = (
+        argument_number(tensor_amax, "tensor_amax"),
+        argument_number(tensor_scale, "tensor_scale"),
+    )
     stored = storage.quantize(
         array,
         kind,
@@ -221,7 +224,7 @@ def get_num_threads() -> int:
     return scheduler.get_num_threads()
 
 
-def _number(value: Any, name: str) -> float | None:
+def argument_number(value: Any, name: str) -> float | None:
     """A tensor argument as a float: numbers, numpy scalars and tensors of one element; ArgumentError otherwise."""
     if value is None or isinstance(value, float):
         return value

@@ -29,7 +29,7 @@ LAYERS = (
     ("ops",),
     ("recipes",),
     ("autograd",),
-    ("nn", "analysis"),
+    ("nn", "analysis", "explanations"),
     ("reports", "studies"),
     ("cli",),
 )

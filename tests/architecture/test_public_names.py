@@ -12,6 +12,7 @@ import lowbit
 FUNCTIONS = {
     "dequantize",
     "element",
+    "explain",
     "format",
     "get_num_threads",
     "list_formats",
@@ -27,7 +28,7 @@ FUNCTIONS = {
 }
 SUBMODULES = {"analysis", "errors", "formats", "nn", "recipes", "reference", "reports", "studies"}
 # Public functions of the interface, those of later releases included: no module may take such a name.
-RESERVED = FUNCTIONS | {"explain"}
+RESERVED = FUNCTIONS
 
 IMPORT_EVERYTHING_THEN_LOOK = """
 import json, pkgutil, sys

@@ -7,7 +7,7 @@ from zlib import crc32
 
 import numpy as np
 import pytest
-from format_cases import ALL_FORMATS, CASTS
+from format_cases import ALL_FORMATS, CASTS, REGISTERED
 from hostile_inputs import hostile_tensors
 from oracle_arrays import bit_patterns, narrow, oracle, scale_codes
 
@@ -70,7 +70,9 @@ def check(x: np.ndarray, name: str, indices: list[tuple[int, ...]], **arguments:
         check_steps(e)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [name if name in REGISTERED else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
+)
 def test_every_format_equals_the_oracle(name: str) -> None:
     rng = np.random.default_rng(crc32(name.encode()))
     seed: dict[str, Any] = {"seed": 11} if find_format(name).correction is lb.Correction.EDEN else {}

@@ -37,10 +37,14 @@ def explain_command(
     offset: Annotated[int, typer.Option("--offset", help="Index of the first element in the whole tensor.")] = 0,
     tensor_amax: Annotated[float | None, typer.Option("--tensor-amax", help="Amax of the whole tensor.")] = None,
     tensor_scale: Annotated[float | None, typer.Option("--tensor-scale", help="A static tensor scale.")] = None,
+    transform: Annotated[
+        str | None, typer.Option("--transform", metavar="TEXT", help="A rotation: hadamard16, hadamard16:seed=7, ...")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:
     """Show how one element gets its code and value, step by step and exactly."""
     from lowbit.explanations.front import explain_tensor
+    from lowbit.formats import Hadamard
     from lowbit.formats import format as find_format
     from lowbit.ops.draws import random_source
 
@@ -57,6 +61,7 @@ def explain_command(
         source=random_source(seed, stream, offset, None, None),
         tensor_amax=tensor_amax,
         tensor_scale=tensor_scale,
+        transform=None if transform is None else Hadamard.from_text(transform),
     )
     typer.echo(explanation.to_json() if as_json else str(explanation))
 

@@ -14,16 +14,18 @@ from lowbit.explanations.element_steps import cast_steps, correction_steps, elem
 from lowbit.explanations.numbers import bits_text
 from lowbit.explanations.records import Explanation, Step
 from lowbit.explanations.result_steps import decode_steps, error_steps, grid_gap, narrowing_steps, value_gap
+from lowbit.explanations.rotation import rotated_tensor, rotation_steps
 from lowbit.explanations.scale_steps import binary32_step, candidate_steps, statistic_steps, tensor_steps
 from lowbit.explanations.sparsity import sparse_tensor, sparsity_steps
 from lowbit.explanations.tensors import Tensor, checked_index, finite_amax, narrowed, refuse_nonfinite
-from lowbit.formats import BlockFormat, Rounding, Stochastic
+from lowbit.formats import BlockFormat, Hadamard, Rounding, Stochastic
 from lowbit.formats import format as find_format
 from lowbit.geometry import Axis, normalized_axes
 from lowbit.ops import arrays
 from lowbit.ops.draws import NOTHING, RandomSource, random_source
 from lowbit.ops.engine import check_tensor_arguments
 from lowbit.ops.front import argument_number
+from lowbit.ops.rotated import check_transform
 from lowbit.reference.block import cast_code, cast_value
 from lowbit.reference.level import Level, resolve_tensor_scale
 from lowbit.reference.scale import decode_scale
@@ -44,12 +46,14 @@ def explain(
     global_shape: Sequence[SupportsIndex] | None = None,
     tensor_amax: SupportsFloat | None = None,
     tensor_scale: SupportsFloat | None = None,
+    transform: Hadamard | None = None,
 ) -> Explanation:
     """How `quantize(x, format, ...)` comes to the code and value of one element, step by step and exactly.
 
     x: numpy array (float32, float16, ml_dtypes.bfloat16) or torch tensor (float32, bfloat16, float16; CPU) of any shape
     and strides. index: one integer an axis, or an integer for one axis; negative ones count from the end. All other
-    arguments as for `qdq`; every rounding mode and format. The steps are those of the exact oracle, run on the block of
+    arguments as for `qdq`; every rounding mode and format. With a `transform` the index, and the place that offset or
+    origin give, are those of the rotated tensor. The steps are those of the exact oracle, run on the block of
     the element (with what its correction or sparsity looks at), so a large tensor takes little longer than a small one;
     only a format that compares candidates over whole rows or tensors takes time in proportion to them.
 
@@ -81,6 +85,7 @@ def explain(
         source=random_source(seed, stream, offset, origin, global_shape),
         tensor_amax=argument_number(tensor_amax, "tensor_amax"),
         tensor_scale=argument_number(tensor_scale, "tensor_scale"),
+        transform=transform,
     )
 
 
@@ -94,22 +99,30 @@ def explain_tensor(
     source: RandomSource = NOTHING,
     tensor_amax: float | None = None,
     tensor_scale: float | None = None,
+    transform: Hadamard | None = None,
 ) -> Explanation:
     """`explain` for what the engine calls an array."""
+    turned: list[Step] = []
+    if transform is not None:
+        original, tensor = tensor, rotated_tensor(tensor, check_transform(transform), axis)
+        turned = rotation_steps(original, checked_index(index, tensor.shape), transform, axis)
     shape, position = tensor.shape, checked_index(index, tensor.shape)
     draws = checked_draws(rounding, source, fmt, shape)
     normalized_axes(axis, len(shape), fmt)
     check_tensor_arguments(fmt, tensor_amax, tensor_scale)
     refuse_nonfinite(tensor, fmt)
     asked: dict[str, Any] = {"format": str(fmt), "spec": fmt.spec, "rounding": str(draws), "dtype": tensor.kind}
+    asked["transform"] = "" if transform is None else str(transform)
     asked |= {"shape": shape, "index": position, "code_bits": fmt.element.bits}
     if not shape:  # one element is a tensor of one axis
         tensor, position = Tensor(tensor.array.reshape(1), tensor.kind), (0,)
         draws = replace(draws, strides=(1,))
     if fmt.scale is None:
-        return Explanation(**asked, **_cast(tensor, position, fmt, draws))
-    place = find_block(fmt, tensor.shape, axis, position)
-    return Explanation(**asked, **_blockwise(tensor, position, fmt, place, draws, tensor_amax, tensor_scale))
+        found = _cast(tensor, position, fmt, draws)
+    else:
+        place = find_block(fmt, tensor.shape, axis, position)
+        found = _blockwise(tensor, position, fmt, place, draws, tensor_amax, tensor_scale)
+    return Explanation(**asked, **{**found, "steps": (*turned, *found["steps"])})
 
 
 def _cast(tensor: Tensor, position: tuple[int, ...], fmt: BlockFormat, draws: Draws) -> dict[str, Any]:

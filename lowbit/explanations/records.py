@@ -39,16 +39,18 @@ class Step:
 class Explanation:
     """How one element of a tensor is quantized, step by step; `str` and notebooks show it as a table.
 
-    `format`, `rounding`, `shape`, `dtype` and `index` (never negative) say what was asked. `x` is the number that was
-    quantized (after a transform and sparsity), `code` its code, `value` what it decodes to in x's dtype, `exact_value`
-    the same before narrowing to it. `scale_word` is the block's stored word (scale code with side bits above it),
-    `scale` the value of its scale code and `tensor_scale` t: None where the format has none. `block_index` is the
-    block's place in the block grid and `block_ranges` its extent along every axis, () for plain casts.
+    `format`, `rounding`, `transform`, `shape`, `dtype` and `index` (never negative) say what was asked; with a
+    transform, shape and index are those of the rotated tensor. `x` is the number that was quantized (after transform
+    and sparsity), `code` its code, `value` what it decodes to in x's dtype, `exact_value` the same before narrowing to
+    it. `scale_word` is the block's stored word (scale code with side bits above it), `scale` the value of its scale
+    code and `tensor_scale` t: None where the format has none. `block_index` is the block's place in the block grid and
+    `block_ranges` its extent along every axis, () for plain casts.
     """
 
     format: str
     spec: str
     rounding: str
+    transform: str
     shape: tuple[int, ...]
     dtype: str
     index: tuple[int, ...]

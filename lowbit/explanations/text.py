@@ -34,6 +34,7 @@ def heading(explanation: "Explanation") -> list[str]:
     """What was asked and what came out, in two or three lines."""
     own_name = explanation.format != explanation.spec
     asked = f"{explanation.format}{f' = {explanation.spec}' if own_name else ''}, {explanation.rounding}"
+    asked += f", {explanation.transform}" if explanation.transform else ""
     place = f"element {number_text(explanation.index)} of a {explanation.dtype} tensor {number_text(explanation.shape)}"
     result = f"{number_text(explanation.x)} → code {code_text(explanation.code, explanation.code_bits)}"
     result += f" → {number_text(explanation.value)}"

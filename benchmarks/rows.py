@@ -52,7 +52,11 @@ def _once(most: float) -> Bound:
     return Bound(most, most, Limit.AT_MOST)
 
 
-_OTHERS = tuple(name for name in lb.list_formats() if name not in (*MX_INT, "nvfp4", "nf4"))
+_OTHERS = tuple(
+    name
+    for name in lb.list_formats()
+    if name not in (*MX_INT, "nvfp4", "nf4", "nvfp4_4over6") and not lb.format(name).needs_seed
+)
 
 _QDQ = (
     *(
@@ -111,6 +115,17 @@ _QDQ = (
         )
         for name in ("mxfp4", "mxfp8_e4m3", "nvfp4")
         for bits, bound in ((8, Bound(0.5, 0.6)), (32, Bound(0.3, 0.4)))
+    ),
+    *(
+        Row(
+            key=f"candidates/{name.replace('/', '-')}",
+            group="Candidates for every block, qdq float32, out= (tensor amax given)",
+            label=label,
+            unit=Unit.MEMCPY,
+            measure=qdq_share(name),
+            bound=Bound(0.3, 0.45),
+        )
+        for name, label in (("nvfp4_4over6", "four over six, mse"), ("e2m1/k32/e8m0:mse", "mxfp4, mse scale"))
     ),
     Row(
         key="qdq/nf4",

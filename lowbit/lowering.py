@@ -20,13 +20,21 @@ from lowbit.formats.block import BlockFormat
 from lowbit.formats.codes import Element
 from lowbit.formats.floats import FloatElement, Specials
 from lowbit.formats.rounding import Arithmetic, Overflow, Rounding, ScaleDomain, ScaleFloor, ScaleRule, Stochastic
-from lowbit.rounding_rules import FRACTIONS, TABLE, lower_rounding, overflow_entry, table_of, vector_rounds
+from lowbit.rounding_rules import (
+    FRACTIONS,
+    TABLE,
+    lower_rounding,
+    overflow_entry,
+    table_of,
+    vector_entries,
+    vector_rounds,
+)
 
 NO_SCALE, POWER_OF_TWO, FLOAT_SCALE, FLOAT32_SCALE = range(4)
 """Scale families."""
 
-SCALAR, ROUND_REALS, ROUND_BITS = range(3)
-"""How the vector path rounds elements: not at all, by real arithmetic, or by dropping mantissa bits."""
+SCALAR, ROUND_REALS, ROUND_BITS, ROUND_TABLE = range(4)
+"""How the vector path rounds elements: not at all, by real arithmetic, by dropping mantissa bits, or by a table."""
 
 DIVIDE, TRANSFORMER_ENGINE, TORCHAO = range(3)
 """Orders of operations, as kernels see them."""
@@ -101,11 +109,15 @@ PLAN = np.dtype(
 
 @dataclass(frozen=True, slots=True)
 class KernelPlan:
-    """What kernels read: one PLAN entry, the TABLE of an irregular grid (or empty), and whether RNE is all."""
+    """What kernels read: one PLAN entry, and the TABLE of an irregular grid (or empty).
+
+    `nearest_even`: whether the vector kernels serve that know no other mode; `entries`: a small table for them.
+    """
 
     record: np.ndarray
     table: np.ndarray
     nearest_even: bool
+    entries: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
 
 @lru_cache(maxsize=512)
@@ -121,8 +133,13 @@ def plan_for(fmt: BlockFormat, mode: Rounding | Stochastic = Rounding.NEAREST_EV
     lower_rounding(record, fmt, mode)
     if not vector_rounds(fmt, mode):
         record["vector"] = SCALAR
-    table = np.zeros(0, TABLE) if fmt.element.regular is not None else table_of(fmt.element, mode)
-    return KernelPlan(frozen(record), frozen(table), mode is Rounding.NEAREST_EVEN)
+    if fmt.element.regular is not None:
+        return KernelPlan(frozen(record), frozen(np.zeros(0, TABLE)), mode is Rounding.NEAREST_EVEN)
+    table = table_of(fmt.element, mode)
+    entries = vector_entries(table, fmt, mode) if _scale_fits(fmt) else None
+    if entries is not None:
+        record["vector"] = ROUND_TABLE
+    return KernelPlan(frozen(record), frozen(table), mode is Rounding.NEAREST_EVEN or entries is not None, entries)
 
 
 def frozen(array: np.ndarray) -> np.ndarray:
@@ -228,14 +245,19 @@ def _vector_bounds(record: np.ndarray, fmt: BlockFormat) -> None:
     elif record["inverse_scale"][0]:
         record["vector"] = SCALAR
     elif element.regular is not None and element.min == -element.max and _in_range(element, 2.0**-24):
-        fits = scale is None or fmt.is_power_of_two_scale or fmt.is_float32_scale or _in_range(scale, 2.0**-40)
-        record["vector"] = ROUND_REALS if fits else SCALAR
+        record["vector"] = ROUND_REALS if _scale_fits(fmt) else SCALAR
     if fmt.is_power_of_two_scale and scale is not None:
         # shared exponents that are not clamped, from -80 on; M, at most 2^23 times a magnitude, stays finite
         target = int(record["target_exponent"][0])
         low = (127 + max(target - 80, -100, target + scale.min_exponent)) << 23
         high = (127 + min(target + 100, 100, target + scale.max_exponent)) << 23
     record["amax_low"], record["amax_high"] = low, high
+
+
+def _scale_fits(fmt: BlockFormat) -> bool:
+    """Whether scales are normal binary32 numbers that leave room for products."""
+    scale = fmt.scale
+    return scale is None or fmt.is_power_of_two_scale or fmt.is_float32_scale or _in_range(scale, 2.0**-40)
 
 
 def _in_range(element: Element, smallest: float) -> bool:

@@ -19,7 +19,7 @@ from lowbit.errors import ArgumentError
 from lowbit.formats.block import BlockFormat
 from lowbit.formats.codes import Element
 from lowbit.formats.floats import FloatElement
-from lowbit.formats.rounding import Overflow, Rounding, Stochastic, StochasticRule
+from lowbit.formats.rounding import Overflow, Rounding, ScaleDomain, Stochastic, StochasticRule
 
 PRECISION = 24
 """Significant bits of a scaled element, whatever its exponent."""
@@ -39,6 +39,8 @@ ALWAYS, NEVER = (Fraction(0), True), (Fraction(1), False)
 TABLE = np.dtype([("start", np.float64), ("value", np.float64), ("code", np.uint32)])
 """An entry of an irregular grid: numbers from `start` on, up to the next entry's, become `value`."""
 
+TABLE_LANES = 16
+"""Entries that the vector path looks up at once."""
 
 DRAW = np.dtype(
     [
@@ -135,6 +137,27 @@ def table_of(element: Element, mode: Rounding | Stochastic) -> np.ndarray:
             point, beyond = _ascent(mode, away=abs(high) >= abs(low), odd=odd)
             starts[entry + 1] = _first_number(low + (high - low) * point, beyond)
     return np.array([(start, *entry) for start, entry in zip(starts, element.grid, strict=True)], TABLE)
+
+
+def vector_entries(
+    table: np.ndarray, fmt: BlockFormat, mode: Rounding | Stochastic
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """(starts, values, codes) of a small table, padded to sixteen lanes, if the vector path finds its entries exactly.
+
+    That is where no start or value lies near zero, so that flushed quotients compare as they should. Power-of-two
+    scales round on the scaled grid, which a table is not.
+    """
+    no_division = fmt.is_power_of_two_scale or fmt.scale_domain is ScaleDomain.ENCODE
+    if isinstance(mode, Stochastic) or len(table) > TABLE_LANES or fmt.element.has_negative_zero or no_division:
+        return None
+    starts, values = np.abs(table["start"][1:]), np.abs(table["value"])
+    if min(starts.min(), values[values != 0].min()) < 2.0**-24 or values.max() > 2.0**40:
+        return None
+    lanes = np.full(TABLE_LANES, inf, np.float32), np.zeros(TABLE_LANES, np.float32), np.zeros(TABLE_LANES, np.uint32)
+    for lane, name in zip(lanes, ("start", "value", "code"), strict=True):
+        lane[: len(table)] = table[name]
+        lane.flags.writeable = False
+    return lanes
 
 
 def beyond_largest(element: FloatElement) -> Fraction:

@@ -27,6 +27,7 @@ from lowbit.kernels.cpu.random import SLACK, draw_run, drawn
 from lowbit.kernels.cpu.rotated_segments import segment_cells, segment_scratch
 from lowbit.kernels.cpu.rounding import element_constants, mode_constants, round_to_values, value_constants
 from lowbit.kernels.cpu.scale import choose_scales
+from lowbit.kernels.cpu.tables import table_constants
 from lowbit.kernels.cpu.vector import LANES, splat_real
 
 AHEAD = 4096
@@ -34,14 +35,14 @@ AHEAD = 4096
 
 
 @kernel
-def qdq_items(x, out, plan, grid_record, given, rotation, draw, chosen, stream, pending, first, last):
+def qdq_items(x, out, plan, grid_record, given, rotation, draw, chosen, entries, stream, pending, first, last):
     """Fake-quantize the work items first..last of `x` into `out`; pending[item] = 1 where the exact path is needed.
 
     x, out: one-dimensional views of dense tensors in the same memory order, the same type; `out` may be `x` itself.
     given: block maxima as bits, one for each block, or empty to compute them. rotation: None, or the rotation of rows
     that comes first, for blocks one row high (`rotated_segments`). draw: what random bits follow from (`random`), or
-    None to round to nearest even. chosen: None, or what candidates are compared by (`lane_candidates`). A kernel of its
-    own is compiled for each None. stream: write past the caches.
+    None to round to nearest even. chosen: None, or what candidates are compared by (`lane_candidates`). entries: None,
+    or the table of an irregular grid. A kernel of its own is compiled for each None. stream: write past the caches.
     """
     p, grid = plan[0], grid_record[0]
     source, target, known = memory(x), memory(out), memory(given)
@@ -73,9 +74,13 @@ def qdq_items(x, out, plan, grid_record, given, rotation, draw, chosen, stream, 
             base = start + row * grid.columns
             lane = draw_run(p, draw, base, columns, words)
             if width % LANES == 0:
-                _row_of_blocks(p, cells, target, base, columns, width, encodes, scales, stream, draw, words, lane)
+                _row_of_blocks(
+                    p, cells, target, base, columns, width, encodes, scales, stream, draw, entries, words, lane
+                )
             else:
-                _row_of_columns(p, cells, target, base, columns, wide_encodes, wide_scales, stream, draw, words, lane)
+                _row_of_columns(
+                    p, cells, target, base, columns, wide_encodes, wide_scales, stream, draw, entries, words, lane
+                )
     keep(scratch)
     keep(turned)
     keep(lanes)
@@ -92,16 +97,17 @@ def spread(encodes, scales, columns, width, wide_encodes, wide_scales):
 
 
 @stage
-def _row_of_blocks(p, x, out, base, columns, width, encodes, scales, stream, draw, words, lane):
+def _row_of_blocks(p, x, out, base, columns, width, encodes, scales, stream, draw, entries, words, lane):
     """A row whose blocks are whole vectors wide: the scale is the same in all lanes."""
     element, value, how = element_constants(p), value_constants(p), mode_constants(p, draw)
+    table = table_constants(entries)
     whole = columns - columns % LANES
     first = 0
     for block in range((columns + width - 1) // width):
         encode, scale = splat_real(encodes[block]), splat_real(scales[block])
         for i in range(base + first, base + min(first + width, whole), LANES):
             random = drawn(how, words, lane + i - base)
-            bits = round_to_values(element, value, how, load(x, i), encode, scale, random)
+            bits = round_to_values(element, value, how, table, load(x, i), encode, scale, random)
             prefetch(x, i + AHEAD)
             if stream:
                 store_stream(out, i, bits)
@@ -112,19 +118,20 @@ def _row_of_blocks(p, x, out, base, columns, width, encodes, scales, stream, dra
         block, rest = whole // width, columns - whole
         encode, scale = splat_real(encodes[block]), splat_real(scales[block])
         random = drawn(how, words, lane + whole)
-        bits = round_to_values(element, value, how, load_some(x, base + whole, rest), encode, scale, random)
+        bits = round_to_values(element, value, how, table, load_some(x, base + whole, rest), encode, scale, random)
         store_some(out, base + whole, bits, rest)
 
 
 @stage
-def _row_of_columns(p, x, out, base, columns, encodes, scales, stream, draw, words, lane):
+def _row_of_columns(p, x, out, base, columns, encodes, scales, stream, draw, entries, words, lane):
     """A row with scales of its own in every lane."""
     element, value, how = element_constants(p), value_constants(p), mode_constants(p, draw)
+    table = table_constants(entries)
     whole = columns - columns % LANES
     for i in range(0, whole, LANES):
         encode, scale = load_reals(encodes, i), load_reals(scales, i)
         random = drawn(how, words, lane + i)
-        bits = round_to_values(element, value, how, load(x, base + i), encode, scale, random)
+        bits = round_to_values(element, value, how, table, load(x, base + i), encode, scale, random)
         prefetch(x, base + i + AHEAD)
         if stream:
             store_stream(out, base + i, bits)
@@ -133,5 +140,5 @@ def _row_of_columns(p, x, out, base, columns, encodes, scales, stream, draw, wor
     if whole < columns:
         encode, scale, rest = load_reals(encodes, whole), load_reals(scales, whole), columns - whole
         random = drawn(how, words, lane + whole)
-        bits = round_to_values(element, value, how, load_some(x, base + whole, rest), encode, scale, random)
+        bits = round_to_values(element, value, how, table, load_some(x, base + whole, rest), encode, scale, random)
         store_some(out, base + whole, bits, rest)

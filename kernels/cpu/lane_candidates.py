@@ -132,7 +132,7 @@ def _errors(element, value, b, cells, length, encode, scale):
     plain = (inside, drops, divide, simple, dropped, ceiling, level, zero, zero_signs, beyond_signs)
     for i in range(0, length * LANES, LANES):
         bits = load(cells, i)
-        number = as_real(round_to_values(element, plain, None, bits, encode, scale, None))
+        number = as_real(round_to_values(element, plain, None, None, bits, encode, scale, None))
         if b.level_error:
             number = number * amax / product
         difference = number - as_real(bits)

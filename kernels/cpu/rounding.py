@@ -13,6 +13,7 @@ import numpy as np
 from lowbit.kernels.cpu.jit import small_stage, stage
 from lowbit.kernels.cpu.scalar import INFINITY_BITS
 from lowbit.kernels.cpu.scale import ONE_BITS, divides, in_place
+from lowbit.kernels.cpu.tables import look_up
 from lowbit.kernels.cpu.vector import (
     ABSOLUTE,
     EXPONENT,
@@ -138,20 +139,29 @@ def _fraction(number):
 @small_stage
 def scaled_magnitude(bits, encode, divide):
     """|y|: the scaled magnitudes of tensor elements."""
-    magnitude = as_real(bits & splat_bits(ABSOLUTE))
+    return _scaled(bits & splat_bits(ABSOLUTE), encode, divide)
+
+
+@small_stage
+def _scaled(bits, encode, divide):
+    """y: scaled elements."""
     if divide:
-        return magnitude / encode
-    return magnitude * encode
+        return as_real(bits) / encode
+    return as_real(bits) * encode
 
 
 @stage
-def round_to_values(element, value, how, bits, encode, scale, random):
+def round_to_values(element, value, how, table, bits, encode, scale, random):
     """Binary32 bits of the fake-quantized elements: fl(fl(element * scale) * tensor scale) with the input's sign.
 
-    `element`, `value`, `how`: the constants of this file; `encode`, `scale`: what `choose_scales` chose.
+    `element`, `value`, `how`: the constants of this file; `table`: None, or those of an irregular grid (`tables`);
+    `encode`, `scale`: what `choose_scales` chose.
     """
     lowest, shift, clamp, largest, beyond = element
     inside, drops, divide, simple, dropped, ceiling, level, zero, zero_signs, beyond_signs = value
+    if table is not None:
+        starts, values, _ = table
+        return as_bits((look_up(starts, values, _scaled(bits, encode, divide)) * scale) * level)
     sign = bits & splat_bits(SIGN)
     if inside:
         rounded, _, _ = _round(how, as_real(bits & splat_bits(ABSOLUTE)), as_bits(encode), shift, bits, random)
@@ -167,11 +177,14 @@ def round_to_values(element, value, how, bits, encode, scale, random):
 
 
 @stage
-def round_to_codes(element, code, how, bits, encode, scale, random):
+def round_to_codes(element, code, how, table, bits, encode, scale, random):
     """Element codes of tensor elements; arguments as for `round_to_values`."""
     lowest, shift, clamp, largest, _ = element
     inside, drops, divide, integer, dropped, ceiling, beyond, sign_shift, mask, first_signed, end_signed = code
     zero = splat_bits(np.uint32(0))
+    if table is not None:
+        starts, _, codes = table
+        return look_up(starts, codes, _scaled(bits, encode, divide))
     if drops:
         codes = _drop_bits(how, dropped, ceiling, bits, random) >> dropped
     else:

@@ -41,12 +41,13 @@ class Job:
     blocks: BlockwisePlan | None = None
 
     @property
-    def kinds(self) -> tuple[Any, Any, Any]:
-        """(rotation, draw, chosen) of the vector kernels, which are compiled anew where one of them is not None."""
+    def kinds(self) -> tuple[Any, Any, Any, Any]:
+        """(rotation, draw, chosen, entries) for the vector kernels; each that is not None compiles another one."""
         return (
             self.rotation,
             None if self.plan.nearest_even else self.draws.elements,
             None if self.blocks is None else self.blocks.chosen,
+            self.plan.entries,
         )
 
     @property

@@ -6,14 +6,15 @@ from math import prod
 
 import numpy as np
 
-from lowbit.explanations.draws import Draws
+from lowbit.explanations.draws import Draws, logical_index
 from lowbit.explanations.tensors import PATTERNS, Tensor, finite_amax
 from lowbit.formats import BlockFormat, Correction, Rounding, Statistic, ZeroPoint
 from lowbit.geometry import Axis, normalized_axes
 from lowbit.reference.block import QuantizedBlock, decode_block, quantize_block
-from lowbit.reference.correction import corrected, group_ratio, scale_bits
+from lowbit.reference.correction import corrected, group_ratio
 from lowbit.reference.layout import block_sides, grid_shape
 from lowbit.reference.level import Level
+from lowbit.reference.philox import random_bits
 from lowbit.reference.rounding import Mode
 from lowbit.reference.statistic import BlockStatistic, block_statistic
 
@@ -29,11 +30,6 @@ class BlockPlace:
     ranges: tuple[range, ...]
     axes: tuple[int, ...]
     place: int
-
-    @property
-    def number(self) -> int:
-        """The row-major index of the block in its grid."""
-        return int(np.ravel_multi_index(self.index, self.grid))
 
     @property
     def row_length(self) -> int:
@@ -131,8 +127,9 @@ def _corrected_element(
         blocks.append(quantize_block(part, modes, fmt, tensor=level.scale))
         values += decode_block(blocks[-1].codes, blocks[-1].word, fmt, level.scale)
         numbers += part
-    assert draws.seed is not None  # the arguments were checked
-    random = scale_bits(place.number, seed=draws.seed, stream=draws.stream)
+    assert draws.blocks is not None  # the arguments were checked
+    index = logical_index(draws.blocks, place.index)
+    random = random_bits(index, bits=32, seed=draws.blocks.seed, stream=draws.blocks.stream)
     block = corrected(blocks[own], group_ratio(numbers, values), random, fmt)
     return replace(_decoded(block, place.place, fmt, level, peak), uncorrected=blocks[own])
 

@@ -3,44 +3,42 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lowbit.errors import ArgumentError
-from lowbit.formats import BlockFormat, Correction, Rounding, Stochastic
+from lowbit.formats import BlockFormat, Rounding, Stochastic
 from lowbit.formats.rounding import find_rounding
-from lowbit.ops.draws import RandomSource, find_place
+from lowbit.ops.draws import Place, RandomSource, find_places
 from lowbit.reference.philox import WORD, philox4x32, random_bits
 from lowbit.reference.rounding import Draw, Mode
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Draws:
-    """The checked rounding arguments of a call: the mode and, where something is random, key, stream and place.
-
-    The element at a position has the logical index `first` + Σ position × stride in the whole tensor.
+    """The checked rounding arguments of a call: the mode, and where elements and corrected scales lie in the whole
+    tensor and its block grid; None where they draw nothing.
     """
 
     chosen: Rounding | Stochastic
-    seed: int | None
-    stream: int
-    first: int
-    strides: tuple[int, ...]
-
-    def logical_index(self, position: Sequence[int]) -> int:
-        """The row-major index of an element in the whole logical tensor."""
-        return self.first + sum(place * stride for place, stride in zip(position, self.strides, strict=True))
+    elements: Place | None
+    blocks: Place | None
 
     def mode(self, position: Sequence[int]) -> Mode:
         """How the element at this position is rounded."""
         if not isinstance(self.chosen, Stochastic):
             return self.chosen
-        assert self.seed is not None  # the arguments were checked
-        rule, bits = self.chosen.rule, self.chosen.bits
-        drawn = random_bits(self.logical_index(position), bits=bits, seed=self.seed, stream=self.stream)
-        return Draw(rule=rule, bits=bits, random=drawn)
+        assert self.elements is not None  # the arguments were checked
+        bits, place = self.chosen.bits, self.elements
+        drawn = random_bits(logical_index(place, position), bits=bits, seed=place.seed, stream=place.stream)
+        return Draw(rule=self.chosen.rule, bits=bits, random=drawn)
 
     def __str__(self) -> str:
+        seed = next((f", seed {place.seed}" for place in (self.elements, self.blocks) if place is not None), "")
         if isinstance(self.chosen, Stochastic):
-            return f"stochastic rounding, {self.chosen.bits} bits, rule {self.chosen.rule.value}, seed {self.seed}"
-        return f"rounding {self.chosen.value}"
+            return f"stochastic rounding, {self.chosen.bits} bits, rule {self.chosen.rule.value}{seed}"
+        return f"rounding {self.chosen.value}{seed}"
+
+
+def logical_index(place: Place, position: Sequence[int]) -> int:
+    """The row-major index, in the whole, of what lies at this position (a scalar's strides are none)."""
+    return place.offset + sum(at * stride for at, stride in zip(position, place.strides, strict=False))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,16 +61,13 @@ def philox_call(index: int, *, bits: int, seed: int, stream: int) -> PhiloxCall:
 
 
 def checked_draws(
-    rounding: str | Rounding | Stochastic, source: RandomSource, fmt: BlockFormat, shape: tuple[int, ...]
+    rounding: str | Rounding | Stochastic,
+    source: RandomSource,
+    fmt: BlockFormat,
+    shape: tuple[int, ...],
+    axes: tuple[int, ...],
 ) -> Draws:
     """The arguments of a call, checked as `qdq` does. ArgumentError for a seed that is missing or has no effect."""
     chosen = find_rounding(rounding)
-    random_scales = fmt.correction is Correction.EDEN
-    if random_scales and source.seed is None:
-        raise ArgumentError(f"{fmt} rounds its scales stochastically; give seed= an integer from 0 to 2^64-1")
-    place = find_place(Stochastic() if random_scales else chosen, source, shape)
-    if place is None:
-        return Draws(chosen=chosen, seed=None, stream=0, first=0, strides=(0,) * len(shape))
-    if random_scales and (place.offset or source.origin is not None):
-        raise ArgumentError(f"a piece does not say which blocks of {fmt} it holds; explain the whole tensor")
-    return Draws(chosen=chosen, seed=place.seed, stream=place.stream, first=place.offset, strides=place.strides)
+    places = find_places(fmt, chosen, source, shape, axes)
+    return Draws(chosen=chosen, elements=places.elements, blocks=places.blocks)

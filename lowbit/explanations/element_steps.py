@@ -5,17 +5,18 @@ from math import inf
 from typing import Any
 
 from lowbit.explanations.blocks import BlockPlace, OneElement
-from lowbit.explanations.draws import Draws
+from lowbit.explanations.draws import Draws, logical_index
 from lowbit.explanations.numbers import bits_text, code_text, number_text
 from lowbit.explanations.records import Step
 from lowbit.explanations.rounding_steps import Target, philox_steps, random_steps, rounding_steps
 from lowbit.explanations.scale_steps import binary32_step, scale_step
 from lowbit.formats import BlockFormat, FloatElement, Overflow, Peak, ScaleDomain, StochasticRule, ZeroPoint
 from lowbit.reference import micro_exponents
-from lowbit.reference.correction import SCALE_STREAM, rounded_scale, scale_bits
+from lowbit.reference.correction import rounded_scale
 from lowbit.reference.grid import Grid, grid_of
 from lowbit.reference.level import Level
 from lowbit.reference.peak import peak_grid
+from lowbit.reference.philox import random_bits
 from lowbit.reference.rounding import Draw, Mode, Rounded, rounded
 from lowbit.reference.scale import decode_scale, scale_element
 from lowbit.reference.units import units
@@ -26,13 +27,13 @@ SECTION = "element"
 
 
 def element_steps(
-    x: float, found: OneElement, fmt: BlockFormat, level: Level, draws: Draws, index: int, mode: Mode
+    x: float, found: OneElement, fmt: BlockFormat, level: Level, draws: Draws, position: tuple[int, ...], mode: Mode
 ) -> list[Step]:
     """From x to its code, in a block that has a scale (and is finite)."""
     block = found.block
     chosen = block.candidates[block.chosen]
     y = block.scaled[found.slot]
-    steps = _unit_steps(x, found, fmt, level) + random_steps(SECTION, draws, index)
+    steps = _unit_steps(x, found, fmt, level) + random_steps(SECTION, draws, position)
     if fmt.zero_point is ZeroPoint.INTEGER:
         return steps + _zero_point_steps(y, found, fmt, mode)
     grid, what = grid_of(chosen.way.element), f"the grid {chosen.way.element.name}"
@@ -45,9 +46,9 @@ def element_steps(
     return steps + _grid_steps(y, grid, mode, fmt, what)
 
 
-def cast_steps(x: float, fmt: BlockFormat, draws: Draws, index: int, mode: Mode) -> list[Step]:
+def cast_steps(x: float, fmt: BlockFormat, draws: Draws, position: tuple[int, ...], mode: Mode) -> list[Step]:
     """From x to its code in a format without scales."""
-    steps = random_steps(SECTION, draws, index)
+    steps = random_steps(SECTION, draws, position)
     return steps + _grid_steps(x, grid_of(fmt.element), mode, fmt, f"the grid {fmt.element.name}", symbol="x")
 
 
@@ -138,11 +139,12 @@ def _zero_point_steps(y: float | Fraction, found: OneElement, fmt: BlockFormat, 
 
 def correction_steps(found: OneElement, fmt: BlockFormat, place: BlockPlace, draws: Draws) -> list[Step]:
     """MS-EDEN: the scale of the rounded block corrected and rounded stochastically."""
-    if found.uncorrected is None or found.block.ratio is None or draws.seed is None:
+    if found.uncorrected is None or found.block.ratio is None or draws.blocks is None:
         return []
     section, scale = "corrected scale", scale_element(fmt)
     code, _ = split_word(found.uncorrected.word, fmt)
-    random = scale_bits(place.number, seed=draws.seed, stream=draws.stream)
+    index, seed, stream = logical_index(draws.blocks, place.index), draws.blocks.seed, draws.blocks.stream
+    random = random_bits(index, bits=32, seed=seed, stream=stream)
     steps = rounded_scale(code, found.block.ratio, random, fmt)
     exact = decode_scale(code, fmt).value * found.block.ratio
     draw = Draw(rule=StochasticRule.MIDPOINT, bits=32, random=random)
@@ -155,7 +157,7 @@ def correction_steps(found: OneElement, fmt: BlockFormat, place: BlockPlace, dra
     return [
         step("ratio", "ratio of the group", found.block.ratio, group),
         step("s·ratio", "corrected scale", exact, "scale × ratio, one binary64 product"),
-        *philox_steps(section, place.number, 32, draws.seed, draws.stream ^ SCALE_STREAM),
+        *philox_steps(section, index, 32, seed, stream),
         *rounding_steps(exact, steps, draw, target),
         scale_step(section, fmt, decode_scale(split_word(found.block.word, fmt)[0], fmt), "the scale that is stored"),
     ]

@@ -1,7 +1,6 @@
 """`explain`: the account of one element, from the tensor to its value."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from math import prod
 from typing import Any, SupportsFloat, SupportsIndex
 
@@ -107,8 +106,7 @@ def explain_tensor(
         original, tensor = tensor, rotated_tensor(tensor, check_transform(transform), axis)
         turned = rotation_steps(original, checked_index(index, tensor.shape), transform, axis)
     shape, position = tensor.shape, checked_index(index, tensor.shape)
-    draws = checked_draws(rounding, source, fmt, shape)
-    normalized_axes(axis, len(shape), fmt)
+    draws = checked_draws(rounding, source, fmt, shape, normalized_axes(axis, len(shape), fmt))
     check_tensor_arguments(fmt, tensor_amax, tensor_scale)
     refuse_nonfinite(tensor, fmt)
     asked: dict[str, Any] = {"format": str(fmt), "spec": fmt.spec, "rounding": str(draws), "dtype": tensor.kind}
@@ -116,7 +114,6 @@ def explain_tensor(
     asked |= {"shape": shape, "index": position, "code_bits": fmt.element.bits}
     if not shape:  # one element is a tensor of one axis
         tensor, position = Tensor(tensor.array.reshape(1), tensor.kind), (0,)
-        draws = replace(draws, strides=(1,))
     if fmt.scale is None:
         found = _cast(tensor, position, fmt, draws)
     else:
@@ -133,7 +130,7 @@ def _cast(tensor: Tensor, position: tuple[int, ...], fmt: BlockFormat, draws: Dr
     result = narrowed(value, tensor.kind)
     steps = [
         _input_step(x, tensor),
-        *cast_steps(x, fmt, draws, draws.logical_index(position), mode),
+        *cast_steps(x, fmt, draws, position, mode),
         binary32_step("value", "value", "decoded value", value, "the code's value", "§2"),
         *narrowing_steps(value, result, tensor.kind, _pattern(result, tensor)),
     ]
@@ -163,7 +160,7 @@ def _blockwise(
     steps += [_block_step(fmt, place), *tensor_steps(fmt, level, given)]
     if found.block.candidates:
         steps += [*statistic_steps(fmt, found, place, level), *candidate_steps(fmt, found)]
-        steps += element_steps(x, found, fmt, level, draws, draws.logical_index(position), mode)
+        steps += element_steps(x, found, fmt, level, draws, position, mode)
         steps += correction_steps(found, fmt, place, draws)
     steps += decode_steps(found, fmt, level)
     steps += narrowing_steps(found.value, result, tensor.kind, _pattern(result, tensor))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
-from lowbit.explanations.draws import Draws, philox_call
+from lowbit.explanations.draws import Draws, logical_index, philox_call
 from lowbit.explanations.numbers import code_text, number_text
 from lowbit.explanations.records import Step, Value
 from lowbit.formats import Rounding, Stochastic, StochasticRule
@@ -28,11 +28,12 @@ RULES: dict[StochasticRule, str] = {
 """The same for the stochastic rules."""
 
 
-def random_steps(section: str, draws: Draws, index: int) -> list[Step]:
-    """Where the random bits of the element with this logical index come from."""
-    if not isinstance(draws.chosen, Stochastic) or draws.seed is None:
+def random_steps(section: str, draws: Draws, position: tuple[int, ...]) -> list[Step]:
+    """Where the random bits of the element at this position come from."""
+    place = draws.elements
+    if not isinstance(draws.chosen, Stochastic) or place is None:
         return []
-    return philox_steps(section, index, draws.chosen.bits, draws.seed, draws.stream)
+    return philox_steps(section, logical_index(place, position), draws.chosen.bits, place.seed, place.stream)
 
 
 def philox_steps(section: str, index: int, bits: int, seed: int, stream: int) -> list[Step]:
@@ -46,7 +47,7 @@ def philox_steps(section: str, index: int, bits: int, seed: int, stream: int) ->
 
     counter = " ".join(f"{part:08X}" for part in call.counter)
     return [
-        step("n", "logical index", index, "", "row-major index in the whole logical tensor"),
+        step("n", "logical index", index, "", "row-major index in the whole tensor, or its block grid"),
         step("counter", "Philox counter", counter, "", f"n div {128 // bits} in two words, stream {stream:#x}, 0"),
         step("key", "Philox key", " ".join(f"{part:08X}" for part in call.key), "", f"seed {seed} in two words"),
         step("words", "Philox words", " ".join(f"{part:08X}" for part in call.words), "", "Philox4x32-10"),

@@ -75,7 +75,7 @@ def check(x: np.ndarray, name: str, indices: list[tuple[int, ...]], **arguments:
 )
 def test_every_format_equals_the_oracle(name: str) -> None:
     rng = np.random.default_rng(crc32(name.encode()))
-    seed: dict[str, Any] = {"seed": 11} if find_format(name).correction is lb.Correction.EDEN else {}
+    seed: dict[str, Any] = {"seed": 11} if find_format(name).needs_seed else {}
     for number, x in enumerate(hostile_tensors(name, rng, size=240)):
         kind = ("float32", "bfloat16", "float16")[number % 3]
         if kind != "float32":
@@ -83,13 +83,14 @@ def test_every_format_equals_the_oracle(name: str) -> None:
         check(x, name, places(x, rng, 2), **seed)
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if find_format(n).correction is not lb.Correction.EDEN])
+@pytest.mark.parametrize("name", NAMES)
 def test_every_format_equals_the_kernels(name: str) -> None:
     rng = np.random.default_rng(crc32(name.encode()) + 1)
+    seed: dict[str, Any] = {"seed": 11} if find_format(name).needs_seed else {}
     for x in hostile_tensors(name, rng, size=200):
         block = find_format(name).block
         turned: dict[str, Any] = {"axis": (1, 0) if block is not None and block.is_tile else 0}
-        for array, arguments in ((x, dict[str, Any]()), (x.T, turned)):
+        for array, arguments in ((x, seed), (x.T, turned | seed)):
             values, q = lb.qdq(array, name, **arguments), lb.quantize(array, name, **arguments)
             for index in places(array, rng, 1):
                 e = lb.explain(array, name, index, **arguments)
@@ -147,3 +148,14 @@ def test_binary32_steps_show_the_bits_of_their_values(rng: np.random.Generator) 
         if step.bits.startswith("0x") and step.symbol not in ("word", "r"):
             assert struct.unpack(">f", bytes.fromhex(step.bits[2:]))[0] == step.value
     assert bit_patterns(x)[1, 5] == int(lb.explain(x, "nvfp4", (1, 5)).step("x").bits, 16)
+
+
+def test_a_shard_of_corrected_scales(rng: np.random.Generator) -> None:
+    whole = rng.standard_normal((8, 64)).astype(np.float32)
+    arguments: dict[str, Any] = {"seed": 4, "tensor_amax": float(np.abs(whole).max())}
+    e = lb.explain(whole, "nvfp4_eden", (5, 35), **arguments)
+    shard = lb.explain(whole[4:, 32:], "nvfp4_eden", (1, 3), origin=(4, 32), global_shape=(8, 64), **arguments)
+    assert e.step("n", "corrected").value == shard.step("n", "corrected").value == 5 * 4 + 2
+    assert e.scale_word == shard.scale_word and e.value == shard.value
+    with pytest.raises(lb.errors.ArgumentError, match="origin"):
+        lb.explain(whole[4:], "nvfp4_eden", (1, 35), offset=256, **arguments)

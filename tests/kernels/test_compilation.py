@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from format_cases import REGISTERED
 
 import lowbit
 import lowbit.kernels.cpu as kernels
@@ -19,8 +20,11 @@ FOLDER = Path(kernels.__file__).parent
 WIDTHS = ("unpack_items", "dequantize_items", "quantize_items", "exact_quantize_items")
 """Entries that have a signature for each width of codes or scale codes (8, 16 and 32 bits); the others have one."""
 
-MODES = ("qdq_items", "quantize_items")
-"""Entries that have these to round to nearest even, and again for all other modes."""
+WORDS = ("blockwise_items", "dequantize_word_items")
+"""Entries that have a signature for each width of block words (8 to 64 bits)."""
+
+VARIANTS = ("qdq_items", "quantize_items")
+"""Entries that are compiled with and without draws, and with and without candidates."""
 
 DISPATCHERS = """
 def dispatchers():
@@ -98,9 +102,7 @@ def test_light_import_does_not_load_numba(tmp_path: Path) -> None:
 
 def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
     """The first process fills the cache, the second only reads it; each entry has one signature a dtype."""
-    from lowbit.formats import list_formats
-
-    names = "|".join([*list_formats(), "e3m0/k32/e8m0", "e2m1/k5/ue5m3:ceil", "uint4/row/f32"])
+    names = "|".join([*REGISTERED, "e3m0/k32/e8m0", "e2m1/k5/ue5m3:ceil", "uint4/row/f32"])
     first = json.loads(python(RUN, names, cache=tmp_path))
     files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nb*")}
     assert files and any(misses for _, _, misses in first.values())
@@ -110,7 +112,7 @@ def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
     assert any(name.endswith(".qdq_items") for name in used) and any("quantize_items" in name for name in used)
     for name, (signatures, hits, misses) in used.items():
         short = name.rsplit(".", 1)[1]
-        allowed = (3 if short in WIDTHS else 1) * (2 if short in MODES else 1)
+        allowed = (3 if short in WIDTHS else 4 if short in WORDS else 1) * (4 if short in VARIANTS else 1)
         assert misses == 0 and hits == signatures <= allowed, name
     assert {name: counts[0] for name, counts in first.items()} == {name: counts[0] for name, counts in second.items()}
 

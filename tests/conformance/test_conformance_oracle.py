@@ -3,6 +3,7 @@
 The cases are generated from the registry: a format without a case here is impossible.
 """
 
+from math import lcm
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from hostile_inputs import hostile_tensors
 from oracle_arrays import Expected, bit_patterns, oracle
 
 import lowbit as lb
+from lowbit.errors import ArgumentError
 from lowbit.formats import format as find_format
 
 NAMES = (*ALL_FORMATS, *CASTS)
@@ -78,7 +80,20 @@ def test_given_tensor_amax(name: str, amax: float) -> None:
         conform(x, name, expected, tensor_amax=amax)
 
 
-@pytest.mark.parametrize("name", [n for n in ALL_FORMATS if (b := find_format(n).block) is not None and b.is_tensor])
+WHOLE_TENSOR = [n for n in ALL_FORMATS if (b := find_format(n).block) is not None and b.is_tensor]
+
+
+@pytest.mark.parametrize("name", [name for name in WHOLE_TENSOR if find_format(name).is_blockwise])
+def test_a_block_that_needs_more_than_its_amax_refuses_one(name: str) -> None:
+    x = np.ones((2, 3), np.float32)
+    for quantize in (lb.qdq, lb.quantize):
+        with pytest.raises(ArgumentError, match="does not follow from an amax"):
+            quantize(x, name, tensor_amax=1.0)
+    with pytest.raises(ArgumentError, match="amax"):
+        oracle(x, name, tensor_amax=1.0)
+
+
+@pytest.mark.parametrize("name", [name for name in WHOLE_TENSOR if not find_format(name).is_blockwise])
 @pytest.mark.parametrize("amax", [0.0, 0.1, 1e-42, 500.0])
 def test_given_amax_of_a_whole_tensor_block(name: str, amax: float) -> None:
     for x in hostile_tensors(name, generator(name, "amax"), size=200):
@@ -102,6 +117,7 @@ def test_rows_longer_than_one_segment(name: str) -> None:
     assert np.array_equal(bit_patterns(columns.T), bit_patterns(got))
     assert np.array_equal(bit_patterns(lb.quantize(x, name, **arguments).dequantize()), bit_patterns(got))
     step = 9216 if fmt.block is not None and fmt.block.is_row else (fmt.block.elements or 1) if fmt.block else 48
+    step = lcm(step, fmt.sparsity[1]) if fmt.sparsity is not None else step
     piece = max(1, 100 // step) * step
     for start in (0, 1023 // step * step, 4096 // step * step, 9215 // step * step):
         part = np.ascontiguousarray(x[:, start : start + piece])

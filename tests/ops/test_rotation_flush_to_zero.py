@@ -26,7 +26,7 @@ if flush:
 results = {}
 for n in (2, 8, 12, 16, 32, 48, 128, 192, 256):
     t = lb.Hadamard(n, signs=n)
-    for kind in ("float32", "float16"):
+    for kind in ("float32", "float16") if n in (12, 16) else ("float32",):
         part = x if kind == "float32" else np.clip(x * np.float32(2.0**100), -60000, 60000).astype(np.float16)
         unsigned = np.uint32 if kind == "float32" else np.uint16
         for axis in (-1, 0):

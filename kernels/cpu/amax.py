@@ -6,8 +6,9 @@ non-finite member shows in the result; no processor mode can change it.
 
 import numpy as np
 
-from lowbit.kernels.cpu.jit import kernel, small_stage, stage
+from lowbit.kernels.cpu.jit import kernel, stage
 from lowbit.kernels.cpu.memory import load, load_some, memory, reals, store_codes
+from lowbit.kernels.cpu.pairs import PAIR, load_pair
 from lowbit.kernels.cpu.scalar import INFINITY_BITS
 from lowbit.kernels.cpu.vector import (
     ABSOLUTE,
@@ -27,12 +28,19 @@ from lowbit.kernels.cpu.vector import (
 @stage
 def run_amax(x, start, count):
     """Largest magnitude of `count` consecutive elements."""
-    mask = splat_bits(ABSOLUTE)
-    whole = count - count % LANES
-    maxima = load_some(x, start + whole, count - whole) & mask if whole < count else splat_bits(np.uint32(0))
-    for i in range(0, whole, LANES):
-        maxima = larger(maxima, load(x, start + i) & mask)
+    mask, maxima, whole = splat_bits(ABSOLUTE), splat_bits(np.uint32(0)), count - count % PAIR
+    for i in range(0, whole, PAIR):
+        maxima = larger(maxima, _pair_magnitudes(x, start + i))
+    for i in range(whole, count, LANES):
+        maxima = larger(maxima, load_some(x, start + i, min(LANES, count - i)) & mask)
     return largest(maxima)
+
+
+@stage
+def _pair_magnitudes(x, i):
+    """The larger magnitudes of two vectors."""
+    first, second = load_pair(x, i)
+    return larger(first & splat_bits(ABSOLUTE), second & splat_bits(ABSOLUTE))
 
 
 @stage
@@ -72,15 +80,13 @@ def _row_amaxes(x, start, columns, width, amaxes):
         amaxes[whole] = run_amax(x, start + whole * width, columns - whole * width)
 
 
-@small_stage
+@stage
 def _short_run(x, i, width):
     """Magnitudes of one vector, or the larger ones of two."""
-    mask = splat_bits(ABSOLUTE)
-    magnitude = load(x, i) & mask
-    return larger(magnitude, load(x, i + LANES) & mask) if width > LANES else magnitude
+    return _pair_magnitudes(x, i) if width > LANES else load(x, i) & splat_bits(ABSOLUTE)
 
 
-@small_stage
+@stage
 def _four_runs(x, i, width):
     """Four runs, folded twice."""
     left = fold_first(_short_run(x, i, width), _short_run(x, i + width, width))

@@ -7,7 +7,7 @@ split over threads gives the same bits. Segments whose scales leave the plan's b
 import numpy as np
 
 from lowbit.kernels.cpu.amax import has_tiny, segment_amaxes
-from lowbit.kernels.cpu.band import locate, scratch_size
+from lowbit.kernels.cpu.band import block_inverse, block_of, locate, scratch_size
 from lowbit.kernels.cpu.jit import kernel, stage
 from lowbit.kernels.cpu.lane_candidates import choose_lanes, lane_scratch
 from lowbit.kernels.cpu.memory import (
@@ -23,6 +23,7 @@ from lowbit.kernels.cpu.memory import (
     store_some,
     store_stream,
 )
+from lowbit.kernels.cpu.pairs import PAIR, load_pair, store_pair, stream_pair
 from lowbit.kernels.cpu.random import SLACK, draw_run, drawn
 from lowbit.kernels.cpu.rotated_segments import segment_cells, segment_scratch
 from lowbit.kernels.cpu.rounding import element_constants, mode_constants, round_to_values, value_constants
@@ -51,7 +52,7 @@ def qdq_items(x, out, plan, grid_record, given, rotation, draw, chosen, entries,
     amaxes, words = memory(scratch), advance(memory(scratch), 6 * size)
     maxima, encodes = advance(amaxes, size), reals(advance(amaxes, 2 * size))
     scales, wide_encodes, wide_scales = advance(encodes, size), advance(encodes, 2 * size), advance(encodes, 3 * size)
-    turned, lanes = segment_scratch(rotation, size), lane_scratch(chosen, grid)
+    turned, lanes = segment_scratch(rotation, size), scratch if chosen is None else lane_scratch(grid)
     for item in range(first, last):
         band, _, start, rows, columns = locate(grid, item)
         cells = segment_cells(source, start, grid.columns, columns, rotation, turned, size)
@@ -59,28 +60,28 @@ def qdq_items(x, out, plan, grid_record, given, rotation, draw, chosen, entries,
         count = segment_amaxes(
             cells, start, grid.columns, rows, columns, width, known, len(given), band, maxima, amaxes
         )
-        if (
-            choose_scales(p, amaxes, count, False, encodes, scales)
-            or has_tiny(p, draw, cells, start, grid.columns, rows, columns)
-            or choose_lanes(
-                p, chosen, cells, start, grid.columns, rows, columns, width, amaxes, count, encodes, scales, lanes
-            )
+        if choose_scales(p, amaxes, count, False, encodes, scales):
+            pending[item] = 1
+            continue
+        # What is None is left out of the kernel by the compiler.
+        if draw is not None and has_tiny(p, draw, cells, start, grid.columns, rows, columns):
+            pending[item] = 1
+            continue
+        if chosen is not None and choose_lanes(
+            p, chosen, cells, start, grid.columns, rows, columns, width, amaxes, count, encodes, scales, lanes
         ):
             pending[item] = 1
             continue
         if width % LANES:
             spread(encodes, scales, columns, width, wide_encodes, wide_scales)
         for row in range(rows):
-            base = start + row * grid.columns
-            lane = draw_run(p, draw, base, columns, words)
-            if width % LANES == 0:
-                _row_of_blocks(
-                    p, cells, target, base, columns, width, encodes, scales, stream, draw, entries, words, lane
-                )
-            else:
-                _row_of_columns(
-                    p, cells, target, base, columns, wide_encodes, wide_scales, stream, draw, entries, words, lane
-                )
+            base, lane = start + row * grid.columns, 0
+            if draw is not None:
+                lane = draw_run(p, draw, base, columns, words)
+            _round_row(
+                p, cells, target, base, columns, width, encodes, scales, wide_encodes, wide_scales,
+                stream, draw, entries, words, lane,
+            )  # fmt: skip
     keep(scratch)
     keep(turned)
     keep(lanes)
@@ -97,48 +98,49 @@ def spread(encodes, scales, columns, width, wide_encodes, wide_scales):
 
 
 @stage
-def _row_of_blocks(p, x, out, base, columns, width, encodes, scales, stream, draw, entries, words, lane):
-    """A row whose blocks are whole vectors wide: the scale is the same in all lanes."""
+def _round_row(
+    p, x, out, base, columns, width, encodes, scales, wide_encodes, wide_scales, stream, draw, entries, words, lane
+):  # fmt: skip
+    """Round a row: one scale in all lanes where blocks are whole vectors wide, else one of its own in every lane."""
     element, value, how = element_constants(p), value_constants(p), mode_constants(p, draw)
-    table = table_constants(entries)
-    whole = columns - columns % LANES
-    first = 0
-    for block in range((columns + width - 1) // width):
-        encode, scale = splat_real(encodes[block]), splat_real(scales[block])
-        for i in range(base + first, base + min(first + width, whole), LANES):
-            random = drawn(how, words, lane + i - base)
-            bits = round_to_values(element, value, how, table, load(x, i), encode, scale, random)
-            prefetch(x, i + AHEAD)
-            if stream:
-                store_stream(out, i, bits)
-            else:
-                store(out, i, bits)
-        first += width
-    if whole < columns:
-        block, rest = whole // width, columns - whole
-        encode, scale = splat_real(encodes[block]), splat_real(scales[block])
-        random = drawn(how, words, lane + whole)
-        bits = round_to_values(element, value, how, table, load_some(x, base + whole, rest), encode, scale, random)
-        store_some(out, base + whole, bits, rest)
-
-
-@stage
-def _row_of_columns(p, x, out, base, columns, encodes, scales, stream, draw, entries, words, lane):
-    """A row with scales of its own in every lane."""
-    element, value, how = element_constants(p), value_constants(p), mode_constants(p, draw)
-    table = table_constants(entries)
-    whole = columns - columns % LANES
-    for i in range(0, whole, LANES):
-        encode, scale = load_reals(encodes, i), load_reals(scales, i)
-        random = drawn(how, words, lane + i)
-        bits = round_to_values(element, value, how, table, load(x, base + i), encode, scale, random)
+    table, paired = table_constants(entries), 0
+    splits = width % LANES != 0
+    inverse = np.int64(0) if splits else block_inverse(width)
+    if draw is None:
+        paired = _pairs_of_blocks(element, value, table, x, out, base, columns, width, encodes, scales, stream)
+    for i in range(paired, columns, LANES):
+        if splits:
+            encode, scale = load_reals(wide_encodes, i), load_reals(wide_scales, i)
+        else:
+            block = block_of(i, inverse)
+            encode, scale = splat_real(encodes[block]), splat_real(scales[block])
+        rest, random = min(LANES, columns - i), drawn(how, words, lane + i)
+        bits = load(x, base + i) if rest == LANES else load_some(x, base + i, rest)
+        bits = round_to_values(element, value, how, table, bits, encode, scale, random)
         prefetch(x, base + i + AHEAD)
-        if stream:
+        if rest < LANES:
+            store_some(out, base + i, bits, rest)
+        elif stream:
             store_stream(out, base + i, bits)
         else:
             store(out, base + i, bits)
-    if whole < columns:
-        encode, scale, rest = load_reals(encodes, whole), load_reals(scales, whole), columns - whole
-        random = drawn(how, words, lane + whole)
-        bits = round_to_values(element, value, how, table, load_some(x, base + whole, rest), encode, scale, random)
-        store_some(out, base + whole, bits, rest)
+
+
+@stage
+def _pairs_of_blocks(element, value, table, x, out, base, columns, width, encodes, scales, stream):
+    """The part of a row that pairs of vectors cover, rounded to nearest even; returns how many columns that are."""
+    inverse = block_inverse(width)
+    paired = columns - columns % PAIR if width % PAIR == 0 else 0
+    for i in range(0, paired, PAIR):
+        block = block_of(i, inverse)
+        encode, scale = splat_real(encodes[block]), splat_real(scales[block])
+        first, second = load_pair(x, base + i)
+        first = round_to_values(element, value, None, table, first, encode, scale, None)
+        second = round_to_values(element, value, None, table, second, encode, scale, None)
+        prefetch(x, base + i + AHEAD)
+        prefetch(x, base + i + AHEAD + LANES)
+        if stream:
+            stream_pair(out, base + i, first, second)
+        else:
+            store_pair(out, base + i, first, second)
+    return paired

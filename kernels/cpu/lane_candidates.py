@@ -30,10 +30,8 @@ EXPONENT_STEP = np.uint32(1 << 23)
 
 
 @stage
-def lane_scratch(chosen, grid):
-    """Scratch memory for the elements of sixteen blocks, or of a tile; none where nothing is chosen."""
-    if chosen is None:
-        return np.empty(0, np.uint32)
+def lane_scratch(grid):
+    """Scratch memory for the elements of sixteen blocks, or of a tile."""
     return np.empty(LANES * (max(grid.width, grid.height) + LANES), np.uint32)
 
 
@@ -41,11 +39,9 @@ def lane_scratch(chosen, grid):
 def choose_lanes(p, chosen, x, start, stride, rows, columns, width, amaxes, count, encodes, scales, lanes):
     """Replace the scales of `count` blocks inside the plan's bounds by those of their best candidates.
 
-    chosen: None, or (BLOCK record, factors) of a BlockwisePlan; True if the blocks need the exact stage instead: a tile
-    whose height is no power of two, or a processor that flushes subnormal errors to zero.
+    chosen: (BLOCK record, factors) of a BlockwisePlan. True if the blocks need the exact stage instead: a tile whose
+    height is no power of two, or a processor that flushes subnormal errors to zero.
     """
-    if chosen is None:
-        return False
     block, factors = chosen
     b, cells = block[0], memory(lanes)
     if (b.tile and rows & (rows - 1)) or real_of(p.smallest_bits) == np.float32(0):

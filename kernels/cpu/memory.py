@@ -84,7 +84,7 @@ def widen_elements(builder: Any, raw: Any, kind: Any, vector: bool) -> Any:
     return builder.bitcast(raw, bits)
 
 
-def _narrow(builder: Any, bits: Any, kind: Any, vector: bool) -> Any:
+def narrow_elements(builder: Any, bits: Any, kind: Any, vector: bool) -> Any:
     """Elements as they lie in memory, from binary32 bits (no NaN: those are stored by `store_nan`)."""
 
     def number(value: int) -> Any:
@@ -164,7 +164,7 @@ def store(typing_context: Any, start: Any, index: Any, value: Any) -> Any:
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         vector, _, size = memory_types(start.dtype)
         target = address(builder, args[0], args[1], vector)
-        builder.store(_narrow(builder, args[2], start.dtype, vector=True), target, align=size)
+        builder.store(narrow_elements(builder, args[2], start.dtype, vector=True), target, align=size)
         return context.get_dummy_value()
 
     return types.void(start, types.int64, Bits), emit
@@ -177,7 +177,7 @@ def store_some(typing_context: Any, start: Any, index: Any, value: Any, count: A
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         vector, _, size = memory_types(start.dtype)
         target = address(builder, args[0], args[1], vector)
-        narrow = _narrow(builder, args[2], start.dtype, vector=True)
+        narrow = narrow_elements(builder, args[2], start.dtype, vector=True)
         narrow = narrow if narrow.type == vector else builder.bitcast(narrow, vector)
         mask = _first_lanes(builder, args[3])
         _masked(builder, "store", vector, ir.VoidType(), [narrow, target, ir.Constant(I32, size), mask])
@@ -193,7 +193,7 @@ def store_stream(typing_context: Any, start: Any, index: Any, value: Any) -> Any
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         vector, _, size = memory_types(start.dtype)
         target = address(builder, args[0], args[1], vector)
-        written = builder.store(_narrow(builder, args[2], start.dtype, vector=True), target, align=LANES * size)
+        written = builder.store(narrow_elements(builder, args[2], start.dtype, vector=True), target, align=LANES * size)
         written.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(I32, 1)]))
         return context.get_dummy_value()
 
@@ -236,7 +236,7 @@ def store_one(typing_context: Any, start: Any, index: Any, value: Any) -> Any:
         is_nan = builder.icmp_unsigned(">", magnitude, ir.Constant(I32, 0x7F800000))
         bits = builder.select(is_nan, ir.Constant(I32, 0x7FC00000), args[2])
         target = address(builder, args[0], args[1], scalar)
-        builder.store(_narrow(builder, bits, start.dtype, vector=False), target, align=size)
+        builder.store(narrow_elements(builder, bits, start.dtype, vector=False), target, align=size)
         return context.get_dummy_value()
 
     return types.void(start, types.int64, types.uint32), emit
@@ -247,7 +247,9 @@ def narrowed(typing_context: Any, start: Any, value: Any) -> Any:
     """Sixteen binary32 numbers, given and returned as bits (no NaN), rounded to the element type of memory."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return widen_elements(builder, _narrow(builder, args[1], start.dtype, vector=True), start.dtype, vector=True)
+        return widen_elements(
+            builder, narrow_elements(builder, args[1], start.dtype, vector=True), start.dtype, vector=True
+        )
 
     return Bits(start, Bits), emit
 

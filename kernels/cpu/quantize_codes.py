@@ -53,7 +53,7 @@ def quantize_items(
     scales, wide_encodes, wide_scales = advance(encodes, size), advance(encodes, 2 * size), advance(encodes, 3 * size)
     row_bytes = (grid.columns * p.bits + 7) // 8
     blocks = (grid.columns + grid.width - 1) // grid.width
-    turned, lanes = segment_scratch(rotation, size), lane_scratch(chosen, grid)
+    turned, lanes = segment_scratch(rotation, size), scratch if chosen is None else lane_scratch(grid)
     for item in range(first, last):
         band, column, start, rows, columns = locate(grid, item)
         cells = segment_cells(source, start, grid.columns, columns, rotation, turned, size)
@@ -61,12 +61,15 @@ def quantize_items(
         count = segment_amaxes(
             cells, start, grid.columns, rows, columns, width, known, len(given), band, maxima, amaxes
         )
-        if (
-            choose_scales(p, amaxes, count, True, encodes, scales)
-            or has_tiny(p, draw, cells, start, grid.columns, rows, columns)
-            or choose_lanes(
-                p, chosen, cells, start, grid.columns, rows, columns, width, amaxes, count, encodes, scales, lanes
-            )
+        if choose_scales(p, amaxes, count, True, encodes, scales):
+            pending[item] = 1
+            continue
+        # What is None is left out of the kernel by the compiler.
+        if draw is not None and has_tiny(p, draw, cells, start, grid.columns, rows, columns):
+            pending[item] = 1
+            continue
+        if chosen is not None and choose_lanes(
+            p, chosen, cells, start, grid.columns, rows, columns, width, amaxes, count, encodes, scales, lanes
         ):
             pending[item] = 1
             continue

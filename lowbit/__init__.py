@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         register,
     )
     from lowbit.ops.front import dequantize, get_num_threads, qdq, quantize, random_bits, set_num_threads
+    from lowbit.ops.masks import clip_mask
     from lowbit.ops.qtensor import QTensor
     from lowbit.ops.rotation_front import rotate, unrotate
     from lowbit.ops.tensor_scales import AmaxHistory, SampleAndHold, StaticAmax
@@ -78,6 +79,7 @@ __all__ = [
     "ZeroPoint",
     "__version__",
     "analysis",
+    "clip_mask",
     "dequantize",
     "element",
     "errors",
@@ -133,6 +135,7 @@ _HOME = {
     "Stochastic": "lowbit.formats",
     "StochasticRule": "lowbit.formats",
     "ZeroPoint": "lowbit.formats",
+    "clip_mask": "lowbit.ops.masks",
     "dequantize": "lowbit.ops.front",
     "element": "lowbit.formats",
     "explain": "lowbit.explanations.front",

@@ -79,8 +79,10 @@ def check_overlap(out: np.ndarray, x: np.ndarray) -> None:
         raise DtypeError(f"out is {out.dtype}, the input {x.dtype}; give an array of the input's dtype")
     if not out.flags.writeable:
         raise ArgumentError("out is read-only; give a writable array")
+    if not x.size or not np.may_share_memory(out, x):
+        return
     same = out.ctypes.data == x.ctypes.data and out.strides == x.strides and out.shape == x.shape
-    if not same and x.size and np.may_share_memory(out, x) and _shares_memory(out, x):
+    if not same and _shares_memory(out, x):
         raise ArgumentError("out overlaps the input in part; give the input itself or separate memory")
 
 

@@ -17,6 +17,7 @@ from lowbit.ops.blockwise import NO_BYTES, exact_blocks
 from lowbit.ops.dense import Kind, check_out, dense_view, kernel_view, new_array, past_caches, read_view
 from lowbit.ops.draws import NOTHING, RandomSource, draws_of, find_places
 from lowbit.ops.preparation import Job, prepare, whole_amax
+from lowbit.ops.short_calls import short_qdq
 from lowbit.ops.sparsity import prune
 
 NO_AMAXES = np.zeros(0, np.uint32)
@@ -39,11 +40,15 @@ def qdq(
 
     A new result keeps x's memory order where x fills memory without gaps and is C-contiguous otherwise.
     """
+    watched = observers.active is not None
+    if not watched and source is NOTHING and tensor_amax is tensor_scale is nonfinite is None:
+        result = short_qdq(x, kind, fmt, axis, rounding, out)
+        if result is not None:
+            return result
     mode = find_rounding(rounding)
     check_arguments(fmt, tensor_amax, tensor_scale, nonfinite)
     axes = normalized_axes(axis, x.ndim, fmt)
     places = find_places(fmt, mode, source, x.shape, axes)
-    watched = observers.active is not None
     if out is not None:
         check_out(out, x)
         x = x.copy(order="K") if watched and np.may_share_memory(x, out) else x

@@ -6,7 +6,7 @@ tensors, so that a compiled graph never needs `.item()`: the kernel reads the nu
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.library import register_autograd, register_fake, register_vmap
@@ -17,8 +17,8 @@ from lowbit.formats import format as find_format
 from lowbit.formats.rounding import find_rounding
 from lowbit.ops import engine, rotated, rotated_qdq
 from lowbit.ops.draws import random_source
-from lowbit.ops.torch_arrays import KINDS, check_input, tensor_array
-from lowbit.ops.torch_library import LIBRARY, new_like, new_result, shift_axis, under_torch_func
+from lowbit.ops.torch_arrays import KINDS, TORCH, check_input, tensor_array
+from lowbit.ops.torch_library import LIBRARY, is_plain, new_like, new_result, shift_axis, under_torch_func
 from lowbit.ops.torch_numbers import as_integer, as_scalar, integer, is_default, number
 from lowbit.ops.torch_rotation import back, forth, transform_of, transform_text
 
@@ -69,6 +69,11 @@ def qdq(
     and NonfiniteError with `nonfinite="raise"`.
     """
     check_input(x, "x")
+    others = (seed, origin, global_shape, tensor_amax, tensor_scale, transform, out)
+    simple = all(value is None for value in others) and is_default(stream) and is_default(offset) and not rotate_back
+    if simple and is_plain(x):
+        kind, few = KINDS[x.dtype], {"axis": axis, "rounding": rounding, "nonfinite": nonfinite}
+        return TORCH.wrap(engine.qdq(tensor_array(x), kind, find_format(fmt), **cast(Any, few)), kind)
     arguments = (
         x,
         fmt if isinstance(fmt, str) else _spec(fmt),

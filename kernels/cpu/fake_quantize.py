@@ -23,7 +23,7 @@ from lowbit.kernels.cpu.memory import (
     store_some,
     store_stream,
 )
-from lowbit.kernels.cpu.pairs import PAIR, load_pair, store_pair, stream_pair
+from lowbit.kernels.cpu.pairs import PAIR, alike, load_pair, store_pair, stream_pair
 from lowbit.kernels.cpu.random import SLACK, draw_run, drawn
 from lowbit.kernels.cpu.rotated_segments import segment_cells, segment_scratch
 from lowbit.kernels.cpu.rounding import element_constants, mode_constants, round_to_values, value_constants
@@ -130,7 +130,7 @@ def _round_row(
 def _pairs_of_blocks(element, value, table, x, out, base, columns, width, encodes, scales, stream):
     """The part of a row that pairs of vectors cover, rounded to nearest even; returns how many columns that are."""
     inverse = block_inverse(width)
-    paired = columns - columns % PAIR if width % PAIR == 0 else 0
+    paired = columns - columns % PAIR if width % PAIR == 0 and alike(x, out) else 0
     for i in range(0, paired, PAIR):
         block = block_of(i, inverse)
         encode, scale = splat_real(encodes[block]), splat_real(scales[block])

@@ -37,6 +37,16 @@ def load_pair(typing_context: Any, start: Any, index: Any) -> Any:
     return types.UniTuple(Bits, 2)(start, types.int64), emit
 
 
+@intrinsic
+def alike(typing_context: Any, first: Any, second: Any) -> Any:
+    """Whether two memories hold elements of one type, so that a pair from one may be written to the other."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return context.get_constant(types.boolean, first.dtype == second.dtype)
+
+    return types.boolean(first, second), emit
+
+
 def _store(builder: Any, start: Any, args: Any, stream: bool) -> None:
     """Write a pair of vectors (no NaN) as `load_pair` reads them."""
     vector, _, size = memory_types(start.dtype)

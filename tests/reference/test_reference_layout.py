@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from format_cases import REGISTERED
 
 from lowbit import reference
 from lowbit.errors import ArgumentError, DtypeError, ShapeError
-from lowbit.formats import format, list_formats
+from lowbit.formats import format
 
 RNG = np.random.default_rng(11)
 X = (RNG.standard_normal((4, 6, 40)) * np.exp(RNG.standard_normal((4, 6, 1)) * 2)).astype(np.float32)
@@ -83,7 +84,7 @@ def test_too_small_an_amax_saturates() -> None:
     assert reference.qdq([3.0, -0.0], "nvfp4", tensor_amax=0.0)[0] == pytest.approx(2688 * 2.0**-128, rel=1e-6)
 
 
-@pytest.mark.parametrize("name", list_formats())
+@pytest.mark.parametrize("name", REGISTERED)
 def test_empty_input_and_scalars(name: str) -> None:
     assert reference.qdq([[], []], name) == [[], []]
     block = format(name).block

@@ -26,15 +26,18 @@ from lowbit.formats import binary32
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False, "boundscheck": False}
 """No fastmath: reassociation would delete the rounding that the kernels consist of."""
 
+WITHIN: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+"""Stages are called from kernels alone: entry points for Python and C would cost a fifth of the compilation."""
+
 
 def stage(function: Callable[..., Any]) -> Any:
     """Compile `function` as part of the kernels that call it."""
-    return njit(**OPTIONS)(function)
+    return njit(**WITHIN, **OPTIONS)(function)
 
 
 def small_stage(function: Callable[..., Any]) -> Any:
     """A stage without loops, merged into its callers before they are compiled: a compilation less."""
-    return njit(inline="always", **OPTIONS)(function)
+    return njit(inline="always", **WITHIN, **OPTIONS)(function)
 
 
 def kernel(function: Callable[..., Any]) -> Any:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from lowbit.cli.grid_picture import grid_picture
 from lowbit.formats import BlockFormat, Element, FloatElement, Overflow
+from lowbit.formats.options import OPTIONS
 
 ELIDED_ABOVE = 32
 """Longer code lists show only SHOWN codes from zero on, and SHOWN around the largest value."""
@@ -79,6 +80,11 @@ def _scale_facts(fmt: BlockFormat) -> Iterator[tuple[str, str]]:
     if fmt.tensor_target is not None:
         yield "tensor scale", f"float32, chosen so that the largest block scale is {number(float(fmt.tensor_target))}"
     yield "arithmetic", fmt.arithmetic.value
+    for option, value in fmt.options().items():
+        if option not in ("scale_rule", "scale_floor", "arithmetic", "overflow"):
+            yield option.replace("_", " "), OPTIONS[option].write(value)
+    if fmt.side_bits:
+        yield "block word", f"{fmt.scale.bits} bits of scale and {fmt.side_bits} side bits in {fmt.word_bits} bits"
 
 
 def _normal_text(element: Element) -> str:
@@ -90,7 +96,7 @@ def _normal_text(element: Element) -> str:
 def _bits_text(fmt: BlockFormat) -> str:
     text = number(fmt.bits_per_element)
     if fmt.scale is not None and fmt.block is not None and fmt.block.elements is None:
-        text += f", and {fmt.scale.storage_bits} a {'row' if fmt.block.is_row else 'tensor'}"
+        text += f", and {fmt.word_bits} a {'row' if fmt.block.is_row else 'tensor'}"
     return text + (", and 32 a tensor" if fmt.tensor_target is not None else "")
 
 

@@ -149,3 +149,10 @@ def test_no_array_library_is_loaded() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_options_and_side_bits_are_shown(app: typer.Typer) -> None:
+    hif4, four_over_six = (shown(app, name) for name in ("hif4", "nvfp4_4over6"))
+    assert "micro exponents" in hif4 and "8+4" in hif4 and "24 side bits in 32 bits" in hif4
+    assert "alternatives" in four_over_six and "e2m1@4" in four_over_six
+    assert "alternatives" not in shown(app, "mxfp4")

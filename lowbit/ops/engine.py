@@ -20,8 +20,6 @@ from lowbit.ops.preparation import Job, prepare, whole_amax
 from lowbit.ops.short_calls import short_qdq
 from lowbit.ops.sparsity import prune
 
-NO_AMAXES = np.zeros(0, np.uint32)
-
 
 def qdq(
     x: np.ndarray,

@@ -41,7 +41,7 @@ def short_qdq(
     x: np.ndarray, kind: Kind, fmt: BlockFormat, axis: Any, rounding: str | Stochastic, out: np.ndarray | None
 ) -> np.ndarray | None:
     """The fake-quantized array, or None for calls that are not short."""
-    known = isinstance(axis, int | tuple) and isinstance(rounding, str | Stochastic)
+    known = isinstance(axis, int) and isinstance(rounding, str | Stochastic)  # pairs are for tiles, which are not short
     if x.size >= 2 * GRAIN_ELEMENTS or not x.flags.c_contiguous or not known:
         return None
     route = _route(fmt, axis, rounding, x.shape)

@@ -6,10 +6,9 @@ split over threads gives the same bits. Segments whose scales leave the plan's b
 
 import numpy as np
 
-from lowbit.kernels.cpu.amax import has_tiny, segment_amaxes
 from lowbit.kernels.cpu.band import block_inverse, block_of, locate, scratch_size
 from lowbit.kernels.cpu.jit import kernel, stage
-from lowbit.kernels.cpu.lane_candidates import choose_lanes, lane_scratch
+from lowbit.kernels.cpu.lane_candidates import lane_scratch
 from lowbit.kernels.cpu.memory import (
     advance,
     keep,
@@ -27,7 +26,7 @@ from lowbit.kernels.cpu.pairs import PAIR, alike, load_pair, store_pair, stream_
 from lowbit.kernels.cpu.random import SLACK, draw_run, drawn
 from lowbit.kernels.cpu.rotated_segments import segment_cells, segment_scratch
 from lowbit.kernels.cpu.rounding import element_constants, mode_constants, round_to_values, value_constants
-from lowbit.kernels.cpu.scale import choose_scales
+from lowbit.kernels.cpu.segment_scales import segment_scales
 from lowbit.kernels.cpu.tables import table_constants
 from lowbit.kernels.cpu.vector import LANES, splat_real
 
@@ -57,19 +56,11 @@ def qdq_items(x, out, plan, grid_record, given, rotation, draw, chosen, entries,
         band, _, start, rows, columns = locate(grid, item)
         cells = segment_cells(source, start, grid.columns, columns, rotation, turned, size)
         width = min(grid.width, columns)
-        count = segment_amaxes(
-            cells, start, grid.columns, rows, columns, width, known, len(given), band, maxima, amaxes
-        )
-        if choose_scales(p, amaxes, count, False, encodes, scales):
-            pending[item] = 1
-            continue
-        # What is None is left out of the kernel by the compiler.
-        if draw is not None and has_tiny(p, draw, cells, start, grid.columns, rows, columns):
-            pending[item] = 1
-            continue
-        if chosen is not None and choose_lanes(
-            p, chosen, cells, start, grid.columns, rows, columns, width, amaxes, count, encodes, scales, lanes
-        ):
+        count = segment_scales(
+            p, grid, cells, start, rows, columns, width, known, len(given), band, draw, chosen, False,
+            maxima, amaxes, encodes, scales, lanes,
+        )  # fmt: skip
+        if count < 0:
             pending[item] = 1
             continue
         if width % LANES:

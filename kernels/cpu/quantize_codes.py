@@ -6,12 +6,11 @@ low bits first, zero padding (contract §9). Codes of a row lie in the first-lev
 
 import numpy as np
 
-from lowbit.kernels.cpu.amax import has_tiny, segment_amaxes
 from lowbit.kernels.cpu.band import block_inverse, block_of, locate, scratch_size
 from lowbit.kernels.cpu.block_words import block_words
 from lowbit.kernels.cpu.fake_quantize import AHEAD, spread
 from lowbit.kernels.cpu.jit import kernel, stage
-from lowbit.kernels.cpu.lane_candidates import choose_lanes, lane_scratch
+from lowbit.kernels.cpu.lane_candidates import lane_scratch
 from lowbit.kernels.cpu.memory import (
     advance,
     keep,
@@ -28,7 +27,7 @@ from lowbit.kernels.cpu.packing import pack_run
 from lowbit.kernels.cpu.random import SLACK, draw_run, drawn
 from lowbit.kernels.cpu.rotated_segments import segment_cells, segment_scratch
 from lowbit.kernels.cpu.rounding import code_constants, element_constants, mode_constants, round_to_codes
-from lowbit.kernels.cpu.scale import choose_scales
+from lowbit.kernels.cpu.segment_scales import segment_scales
 from lowbit.kernels.cpu.tables import table_constants
 from lowbit.kernels.cpu.vector import LANES, splat_real
 
@@ -58,19 +57,11 @@ def quantize_items(
         band, column, start, rows, columns = locate(grid, item)
         cells = segment_cells(source, start, grid.columns, columns, rotation, turned, size)
         width = min(grid.width, columns)
-        count = segment_amaxes(
-            cells, start, grid.columns, rows, columns, width, known, len(given), band, maxima, amaxes
-        )
-        if choose_scales(p, amaxes, count, True, encodes, scales):
-            pending[item] = 1
-            continue
-        # What is None is left out of the kernel by the compiler.
-        if draw is not None and has_tiny(p, draw, cells, start, grid.columns, rows, columns):
-            pending[item] = 1
-            continue
-        if chosen is not None and choose_lanes(
-            p, chosen, cells, start, grid.columns, rows, columns, width, amaxes, count, encodes, scales, lanes
-        ):
+        count = segment_scales(
+            p, grid, cells, start, rows, columns, width, known, len(given), band, draw, chosen, True,
+            maxima, amaxes, encodes, scales, lanes,
+        )  # fmt: skip
+        if count < 0:
             pending[item] = 1
             continue
         if len(scale_out):

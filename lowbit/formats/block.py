@@ -16,7 +16,7 @@ from lowbit.formats.codes import Element
 from lowbit.formats.elements import element_text
 from lowbit.formats.floats import FloatElement
 from lowbit.formats.grids import Codebook, number_text
-from lowbit.formats.options import OPTIONS, Alternative
+from lowbit.formats.options import OPTIONS, Alternative, positive_number
 from lowbit.formats.rounding import (
     Arithmetic,
     Correction,
@@ -81,7 +81,7 @@ class BlockFormat:
             if getattr(self, option) is None:
                 object.__setattr__(self, option, default)
         if self.tensor_target is not None:
-            object.__setattr__(self, "tensor_target", Fraction(binary32(float(self.tensor_target))))
+            object.__setattr__(self, "tensor_target", positive_number(self.tensor_target, "tensor_target"))
         check_format(self)
 
     @cached_property

@@ -199,8 +199,8 @@ class FloatElement(Element):
         return Fraction(significand) * Fraction(2) ** (exponent - self.bias - self.mantissa_bits)
 
 
-_TEXT = re.compile(r"(u?)e(\d)m(\d\d?)(?:b(-?\d+))?(finite|fn|ieee|fnuz|p3109)?(nz)?")
-_P3109 = re.compile(r"binary(\d\d?)p(\d\d?)([su])([ef])")
+_TEXT = re.compile(r"(u?)e([0-9])m([0-9]{1,2})(?:b(-?[0-9]{1,5}))?(finite|fn|ieee|fnuz|p3109)?(nz)?")
+_P3109 = re.compile(r"binary([0-9]{1,2})p([0-9]{1,2})([su])([ef])")
 
 
 def parse_float(text: str) -> FloatElement | None:

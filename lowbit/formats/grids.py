@@ -181,7 +181,7 @@ def number_text(value: Fraction) -> str:
     return next(text for digits in (7, 8, 9) if binary32(float(text := f"{number:.{digits}g}")) == number)
 
 
-_INT = re.compile(r"(u?)int(\d\d?)(?:f(\d\d?))?(asym)?")
+_INT = re.compile(r"(u?)int([0-9]{1,2})(?:f([0-9]{1,2}))?(asym)?")
 
 
 def parse_int(text: str) -> IntElement | None:

@@ -20,7 +20,7 @@ SEED_LIMIT = 1 << 64
 TE_SIGNS = (1, 1, 1, -1, 1, -1, -1, -1, -1, -1, -1, 1, -1, 1, -1, -1)
 """The fixed signs of TransformerEngine's random Hadamard transform of size 16."""
 
-_TEXT = re.compile(r"hadamard(\d{1,5})(?::(?:seed=(\d{1,20})|([+-]+)))?")
+_TEXT = re.compile(r"hadamard([0-9]{1,5})(?::(?:seed=([0-9]{1,20})|([+-]+)))?")
 _EXAMPLE = "'hadamard16', 'hadamard16:seed=7' or 'hadamard4:++-+'"
 
 Matrix = tuple[tuple[int, ...], ...]
@@ -109,7 +109,7 @@ class Hadamard:
         """The transform of a JSON object made by `to_json`. ArgumentError for anything else."""
         try:
             data = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ArgumentError(f"a transform in JSON: {error}") from None
         if not isinstance(data, dict) or set(cast("dict[str, Any]", data)) != {"hadamard", "signs"}:
             raise ArgumentError('a transform in JSON is {"hadamard": 16, "signs": null, a seed or a list of 1 and -1}')

@@ -18,7 +18,7 @@ def format_from_json(text: str) -> BlockFormat:
     """The format of a JSON object made by `format_to_json`. FormatError for anything else."""
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FormatError(f"not JSON: {error}") from None
     if not isinstance(data, dict) or "spec" not in data:
         raise FormatError('a format in JSON is an object with "spec", for example {"spec": "e2m1/k32/e8m0"}')

@@ -84,7 +84,7 @@ def _significand(residue: int, fraction_bits: int) -> int:
     return low
 
 
-_TEXT = re.compile(r"log(\d\d?)f(\d\d?)")
+_TEXT = re.compile(r"log([0-9]{1,2})f([0-9]{1,2})")
 
 
 def parse_logarithmic(text: str) -> Logarithmic | None:

@@ -33,11 +33,11 @@ from lowbit.formats.rounding import (
 class Alternative:
     """Another way to store a block: a grid, and the magnitude on it that the block's statistic maps to.
 
-    `target_max` is rounded to binary32; by default the largest value of the element.
+    `target_max`, a number or its text, is rounded to binary32; by default the largest value of the element.
     """
 
     element: Element
-    target_max: Fraction | None = None
+    target_max: Fraction | str | None = None
 
     def __post_init__(self) -> None:
         given = self.element.max_fraction if self.target_max is None else self.target_max
@@ -45,8 +45,8 @@ class Alternative:
 
     @property
     def target(self) -> Fraction:
-        """`target_max`, which is never None once the value exists."""
-        assert self.target_max is not None
+        """`target_max`, which is a fraction once the value exists."""
+        assert isinstance(self.target_max, Fraction)
         return self.target_max
 
     def __str__(self) -> str:
@@ -76,7 +76,7 @@ def positive_number(given: Any, name: str) -> Fraction:
 def _whole(given: Any, name: str) -> int:
     try:
         number = int(given)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = 0
     if number < 1 or isinstance(given, bool) or number != (int(given) if isinstance(given, str) else given):
         raise ArgumentError(f"{name}={given!r}: give a positive integer")

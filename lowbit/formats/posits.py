@@ -74,7 +74,7 @@ class Posit(Element):
         return bits[:end], bits[end : end + self.exponent_bits], bits[end + self.exponent_bits :]
 
 
-_TEXT = re.compile(r"posit(\d\d?)es(\d)")
+_TEXT = re.compile(r"posit([0-9]{1,2})es([0-9])")
 
 
 def parse_posit(text: str) -> Posit | None:

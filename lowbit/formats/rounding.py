@@ -6,7 +6,7 @@ Every enum member's value is the text that users write; contract sections refer 
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lowbit.errors import ArgumentError
 
@@ -141,7 +141,8 @@ def find_rounding(rounding: str | Rounding | Stochastic) -> Rounding | Stochasti
         return rounding
     if isinstance(rounding, str) and rounding.startswith("stochastic:"):  # pyright: ignore[reportUnnecessaryIsInstance]
         bits, _, rule = rounding.removeprefix("stochastic:").partition(":")
-        return Stochastic(bits=int(bits) if bits.isdecimal() else 0, rule=enum_member(StochasticRule, rule, "rule"))
+        known: Any = int(bits) if bits in ("8", "16", "32") else bits  # else Stochastic says what is allowed
+        return Stochastic(bits=known, rule=enum_member(StochasticRule, rule, "rule"))
     mode = enum_member(Rounding, rounding, "rounding")
     return Stochastic() if mode is Rounding.STOCHASTIC else mode
 

@@ -19,8 +19,8 @@ from lowbit.formats.shape import BlockShape
 DEFAULT_TENSOR_TARGET = Fraction(448)
 """S of `/ts` without a number: the largest UE4M3 scale, as NVFP4 has it (contract §4)."""
 
-_BLOCK = re.compile(r"k(\d+)(?:x(\d+))?")
-_TENSOR = re.compile(r"ts(\d+(?:\.\d+)?)?")
+_BLOCK = re.compile(r"k([0-9]{1,18})(?:x([0-9]{1,18}))?")
+_TENSOR = re.compile(r"ts([0-9]+(?:\.[0-9]+)?)?")
 
 
 def parse_format(text: str) -> BlockFormat:
@@ -43,7 +43,7 @@ def _parse_part(text: str, part: str, *, scale_expected: bool) -> dict[str, Any]
             raise FormatError(f"{text!r}: {option!r} is no option; choose from: {', '.join(OPTIONS)}")
         return {option: _parse_alternatives(value) if option == "alternatives" else value}
     if match := _TENSOR.fullmatch(part):
-        return {"tensor_target": Fraction(match[1]) if match[1] else DEFAULT_TENSOR_TARGET}
+        return {"tensor_target": match[1] or DEFAULT_TENSOR_TARGET}
     if part == "cast":
         return {"block": None, "scale": None}
     if part in ("row", "tensor"):
@@ -65,5 +65,5 @@ def _parse_alternatives(text: str) -> tuple[Alternative, ...]:
     alternatives: list[Alternative] = []
     for entry in text.split("+"):
         element, _, target = entry.partition("@")
-        alternatives.append(Alternative(parse_element(element), Fraction(target) if target else None))
+        alternatives.append(Alternative(parse_element(element), target or None))
     return tuple(alternatives)

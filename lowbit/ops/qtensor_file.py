@@ -67,7 +67,7 @@ def load_qtensor(path: str | os.PathLike[str], *, framework: str = "numpy") -> Q
         raise FileError(f"{path} holds no quantized tensor of lowbit (no {METADATA_KEY} in its metadata)")
     try:
         return _assemble(json.loads(metadata[METADATA_KEY]), tensors, framework)
-    except (LowbitError, KeyError, TypeError, ValueError) as error:
+    except (LowbitError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise FileError(f"{path} is damaged: {error}") from error
 
 

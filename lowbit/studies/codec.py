@@ -6,6 +6,7 @@ trial is named by a hash of this text, so the way back refuses anything it does 
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
@@ -31,7 +32,7 @@ def sha256_of(value: object) -> str:
 def parse_object(text: str | bytes, what: str) -> dict[str, Any]:
     """A JSON object, or FormatError naming `what` if the text is not JSON or not an object."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError):
         raise FormatError(f"{what} is not valid JSON") from None
     if not isinstance(value, dict):
@@ -39,8 +40,18 @@ def parse_object(text: str | bytes, what: str) -> dict[str, Any]:
     return value
 
 
+def _finite(text: str) -> float:
+    """A number that can be written back: canonical JSON has neither NaN nor infinity."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no finite number")
+    return number
+
+
 def check_keys(given: Mapping[str, Any], allowed: set[str], what: str) -> None:
-    """Raise FormatError if `given` lacks one of the `allowed` keys or has others."""
+    """Raise FormatError if `given` is no mapping, lacks one of the `allowed` keys or has others."""
+    if not isinstance(given, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise FormatError(f"{what} is {given!r}; an object with {', '.join(sorted(allowed))} is needed")
     if unknown := sorted(set(given) - allowed):
         raise FormatError(f"{what} has unknown keys {', '.join(unknown)}; allowed are {', '.join(sorted(allowed))}")
     if missing := sorted(allowed - set(given)):
@@ -56,14 +67,14 @@ def flat_from_json(kind: type[T], given: Mapping[str, Any], what: str) -> T:
     """The dataclass `kind` from all its int, float and str fields; FormatError for a missing, unknown or
     mistyped one.
 
-    An integer is taken where a float is declared (JSON does not tell 1 from 1.0), nothing else is converted.
+    An integer below 2^53 is taken where a float is declared (JSON does not tell 1 from 1.0), nothing else is converted.
     """
     declared = {field.name: field.type for field in fields(kind)}  # pyright: ignore[reportArgumentType]
     check_keys(given, set(declared), what)
     converted: dict[str, Any] = {}
     for name, wanted in declared.items():
         value = given[name]
-        if wanted is float and type(value) is int:
+        if wanted is float and type(value) is int and abs(value) < 1 << 53:
             value = float(value)
         if type(value) is not wanted:
             raise FormatError(f"{what}: {name} is {value!r}; {getattr(wanted, '__name__', wanted)} is needed")

@@ -76,7 +76,7 @@ class TaskPlan:
         """Inverse of `to_json`; FormatError for unknown tasks, settings or types."""
         check_keys(given, {"task", "settings", "data"}, "a task of a study")
         task, data = given["task"], given["data"]
-        if task not in SETTINGS:
+        if not isinstance(task, str) or task not in SETTINGS:
             raise FormatError(f"no task named {task!r}; there are {', '.join(sorted(SETTINGS))}")
         if not (data is None or isinstance(data, str)) or not isinstance(given["settings"], dict):
             raise FormatError(f"task {task}: settings must be an object and data a text or null")
@@ -186,8 +186,6 @@ class Study:
 
 def arm_from_json(given: Any) -> Arm:
     """An arm from its plain values; FormatError for an unknown mode, key or type."""
-    if not isinstance(given, dict):
-        raise FormatError(f"an arm is {given!r}; an object with format, mode and recipe is needed")
     check_keys(given, {"format", "mode", "recipe"}, "an arm")
     label, mode, recipe = given["format"], given["mode"], given["recipe"]
     if not isinstance(label, str) or not (recipe is None or isinstance(recipe, str)):

@@ -15,7 +15,7 @@ from typing import Any
 
 import llvmlite
 from numba import __version__ as numba_version
-from numba import njit
+from numba import njit, typeof
 from numba.core import config
 from numba.extending import intrinsic as numba_intrinsic
 from numba.extending import overload as numba_overload
@@ -48,6 +48,15 @@ def kernel(function: Callable[..., Any]) -> Any:
         return njit(cache=True, **OPTIONS)(function)
     finally:
         config.CACHE_DIR = saved  # pyright: ignore
+
+
+def entry_point(function: Any, arguments: tuple[Any, ...]) -> Callable[..., Any]:
+    """A kernel's compiled function for arguments of these types; it is compiled if need be.
+
+    It spares the look that numba takes at every argument of every call, which costs more than a short call's work, but
+    trusts its caller: arguments must have the types of these (an array may be writable where these are read-only).
+    """
+    return function.compile(tuple(typeof(value) for value in arguments))
 
 
 def intrinsic(function: Callable[..., Any]) -> Any:

@@ -34,11 +34,15 @@ def framework_of(x: Any) -> Framework:
     """The framework of an array; DtypeError for anything that is neither a numpy array nor a torch tensor."""
     if isinstance(x, np.ndarray):
         return NUMPY
+    check_tensor(x)
+    return framework_named("torch")
+
+
+def check_tensor(x: Any) -> None:
+    """DtypeError for anything that is no torch tensor, where it is no numpy array either."""
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(x, torch.Tensor):
-        from lowbit.ops.torch_arrays import TORCH
-
-        return TORCH
+        return
     raise DtypeError(
         f"input is a {type(x).__name__}; give a numpy array or a torch tensor of float32, bfloat16 or float16"
     )

@@ -13,6 +13,13 @@ from lowbit.geometry import memory_order
 Kind = Literal["float32", "bfloat16", "float16"]
 """What the elements of an array are; bfloat16 lies in uint16 arrays."""
 
+DTYPES: dict[Kind, np.dtype] = {
+    "float32": np.dtype(np.float32),
+    "bfloat16": np.dtype(np.uint16),
+    "float16": np.dtype(np.float16),
+}
+"""How each kind of element lies in memory."""
+
 ALIGNMENT, ALIGNED_BYTES = 64, 1 << 20
 """Results from so many bytes on start on a cache line, so that streaming stores never straddle two."""
 

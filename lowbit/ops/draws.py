@@ -38,13 +38,10 @@ NOTHING = RandomSource()
 
 def random_source(seed: Any, stream: Any, offset: Any, origin: Any, global_shape: Any) -> RandomSource:
     """The arguments of a public function as one value, NOTHING where all have their defaults."""
-    given = (seed, stream, offset, origin, global_shape)
-    if all(value is default for value, default in zip(given, _DEFAULTS, strict=True)):
+    if seed is origin is global_shape is None and stream is NOTHING.stream and offset is NOTHING.offset:
         return NOTHING
-    return RandomSource(*given)
+    return RandomSource(seed, stream, offset, origin, global_shape)
 
-
-_DEFAULTS = (None, 0, 0, None, None)
 
 NO_DRAW = np.zeros(1, DRAW)
 """For kernels that draw nothing."""

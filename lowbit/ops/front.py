@@ -73,7 +73,7 @@ def qdq(
     array([ 0.,  1., -3.,  6.], dtype=float32)
     """
     if not isinstance(x, np.ndarray):
-        arrays.framework_of(x)
+        arrays.check_tensor(x)
         from lowbit.ops import torch_ops
 
         return torch_ops.qdq(
@@ -112,7 +112,9 @@ def qdq(
     else:
         turn = rotated.check_transform(transform)
         result = rotated_qdq.qdq(source, kind, find_format(fmt), turn, rotate_back=rotate_back, **arguments)
-    return result.view(x.dtype) if out is None else out
+    if out is not None:
+        return out
+    return result.view(x.dtype) if kind == "bfloat16" else result
 
 
 def quantize(

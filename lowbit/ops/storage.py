@@ -12,7 +12,7 @@ from lowbit.formats.rounding import Rounding, Stochastic, find_rounding
 from lowbit.geometry import Axis, Geometry, geometry, normalized_axes
 from lowbit.lowering import plan_for
 from lowbit.ops.blockwise import dequantize_words, exact_blocks
-from lowbit.ops.dense import Kind, dense_view, kernel_view, new_array, read_view
+from lowbit.ops.dense import DTYPES, Kind, dense_view, kernel_view, new_array, read_view
 from lowbit.ops.draws import NOTHING, RandomSource, draws_of, find_places
 from lowbit.ops.engine import check_arguments, refuse_nonfinite, streams
 from lowbit.ops.preparation import Job, prepare
@@ -21,13 +21,6 @@ from lowbit.ops.rotated_qdq import fused_rows, refuse_overflow
 from lowbit.ops.running import GRAIN_ELEMENTS, run
 from lowbit.ops.sparsity import prune
 from lowbit.second_level import with_tensor_level
-
-DTYPES: dict[Kind, np.dtype] = {
-    "float32": np.dtype(np.float32),
-    "bfloat16": np.dtype(np.uint16),
-    "float16": np.dtype(np.float16),
-}
-"""How each kind of element lies in memory."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch.autograd import forward_ad
 from torch.library import Library
 
 from lowbit.errors import ShapeError, UnsupportedError
@@ -29,26 +28,6 @@ def under_torch_func() -> bool:
     if active and torch.compiler.is_compiling():
         raise UnsupportedError("torch.func inside torch.compile loses custom gradients: compile what it transforms")
     return active
-
-
-def is_plain(x: torch.Tensor) -> bool:
-    """Whether only x's numbers are wanted: nothing differentiates, transforms, traces or watches the call.
-
-    Then the operator's detour through torch's dispatcher, three times as long as a small tensor's work, is left out.
-    """
-    return (
-        not torch.compiler.is_compiling()
-        and type(x) is torch.Tensor
-        and not (x.requires_grad and torch.is_grad_enabled())
-        and x.device.type == "cpu"
-        and x.is_contiguous()
-        and x.numel() > 0
-        and not torch._C._are_functorch_transforms_active()
-        and not torch._C._len_torch_dispatch_stack()
-        and torch._C._len_torch_function_stack() == 0
-        and not torch.is_inference_mode_enabled()
-        and forward_ad._current_level < 0
-    )
 
 
 def new_like(x: torch.Tensor) -> torch.Tensor:

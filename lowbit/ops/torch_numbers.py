@@ -1,5 +1,7 @@
 """Numbers as the torch operators take them: tensors of one element, read when the operator runs."""
 
+from typing import Any
+
 import torch
 
 from lowbit.errors import ArgumentError
@@ -38,11 +40,14 @@ def is_default(value: int | torch.Tensor) -> bool:
     return type(value) is int and value == 0
 
 
-def number(value: torch.Tensor | None) -> float | None:
-    """What `as_scalar` made a tensor of."""
-    return None if value is None else float(value.item())
+def number(value: float | torch.Tensor | None, name: str) -> float | None:
+    """A real number for the engine, from a tensor of one element too. Raises ArgumentError."""
+    if value is None or type(value) is float:
+        return value
+    scalar = as_scalar(value, name)
+    return None if scalar is None else float(scalar.item())
 
 
-def integer(value: torch.Tensor | None) -> int | None:
-    """What `as_integer` made a tensor of."""
-    return None if value is None else int(value.item())
+def integer(value: Any, name: str) -> Any:
+    """An integer for the engine, from a tensor of one element too; what is no tensor is checked there."""
+    return int(as_integer(value, name).item()) if isinstance(value, torch.Tensor) else value

@@ -5,8 +5,8 @@ no copy is made on the way in or out. Formats and transforms travel as text. Ten
 tensors, so that a compiled graph never needs `.item()`: the kernel reads the number when it runs.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch.library import register_autograd, register_fake, register_vmap
@@ -15,12 +15,20 @@ from lowbit.errors import ArgumentError, DtypeError, ShapeError, UnsupportedErro
 from lowbit.formats import BlockFormat, Hadamard, Rounding, Stochastic, StochasticRule
 from lowbit.formats import format as find_format
 from lowbit.formats.rounding import find_rounding
-from lowbit.ops import engine, rotated, rotated_qdq
-from lowbit.ops.draws import random_source
-from lowbit.ops.torch_arrays import KINDS, TORCH, check_input, tensor_array
-from lowbit.ops.torch_library import LIBRARY, is_plain, new_like, new_result, shift_axis, under_torch_func
+from lowbit.ops import rotated_qdq
+from lowbit.ops.torch_arrays import check_input
+from lowbit.ops.torch_direct import (
+    compute,
+    direct_qdq,
+    direct_qdq_out,
+    is_direct,
+    memory_for,
+    remember,
+    straight_through,
+)
+from lowbit.ops.torch_library import LIBRARY, new_like, shift_axis, under_torch_func
 from lowbit.ops.torch_numbers import as_integer, as_scalar, integer, is_default, number
-from lowbit.ops.torch_rotation import back, forth, transform_of, transform_text
+from lowbit.ops.torch_rotation import forth, transform_text
 
 _ARGUMENTS = (
     "Tensor x, str format, int[] axis, str rounding, Tensor? tensor_amax, Tensor? tensor_scale, str? nonfinite, "
@@ -69,15 +77,35 @@ def qdq(
     and NonfiniteError with `nonfinite="raise"`.
     """
     check_input(x, "x")
-    others = (seed, origin, global_shape, tensor_amax, tensor_scale, transform, out)
-    simple = all(value is None for value in others) and is_default(stream) and is_default(offset) and not rotate_back
-    if simple and is_plain(x):
-        kind, few = KINDS[x.dtype], {"axis": axis, "rounding": rounding, "nonfinite": nonfinite}
-        return TORCH.wrap(engine.qdq(tensor_array(x), kind, find_format(fmt), **cast(Any, few)), kind)
+    rotated_qdq.check_rotate_back(transform, rotate_back)
+    axes = _axes(axis)
+    rotation = None if transform is None else transform_text(transform)
+    if out is not None:
+        _check_out(x, out, same_shape=transform is None or rotate_back)
+    if is_direct(x, seed, stream, offset, tensor_amax, tensor_scale, out):
+        direct = (
+            find_format(fmt),
+            axes,
+            rounding,
+            number(tensor_amax, "tensor_amax"),
+            number(tensor_scale, "tensor_scale"),
+            nonfinite,
+            integer(seed, "seed"),
+            integer(stream, "stream"),
+            integer(offset, "offset"),
+            origin,
+            global_shape,
+            rotation,
+            rotate_back,
+        )
+        if out is None:
+            return direct_qdq(x, *direct)
+        direct_qdq_out(x, out, *direct)
+        return out
     arguments = (
         x,
         fmt if isinstance(fmt, str) else _spec(fmt),
-        [axis] if isinstance(axis, int) else list(axis),
+        axes,
         _rounding_text(rounding) if isinstance(rounding, str) else _stochastic_text(rounding.bits, rounding.rule),
         as_scalar(tensor_amax, "tensor_amax"),
         as_scalar(tensor_scale, "tensor_scale"),
@@ -87,17 +115,22 @@ def qdq(
         None if is_default(offset) else as_integer(offset, "offset"),
         None if origin is None else list(origin),
         None if global_shape is None else list(global_shape),
-        None if transform is None else transform_text(transform),
+        rotation,
         rotate_back,
     )
-    rotated_qdq.check_rotate_back(transform, rotate_back)
     if out is None:
         if under_torch_func():
             return _StraightThrough.apply(*arguments)
         return torch.ops.lowbit.qdq.default(*arguments)
-    _check_out(x, out, same_shape=transform is None or rotate_back)
     torch.ops.lowbit.qdq_out.default(*arguments, out)
     return out
+
+
+def _axes(axis: int | tuple[int, int]) -> list[int]:
+    """The axis or axes as the operator takes them."""
+    if not isinstance(axis, int | tuple):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ArgumentError(f"axis={axis!r} is not allowed; give an integer, or a pair of them for tiles")
+    return [axis] if isinstance(axis, int) else list(axis)
 
 
 def _spec(fmt: BlockFormat) -> str:
@@ -125,9 +158,7 @@ def _check_out(x: torch.Tensor, out: torch.Tensor, *, same_shape: bool) -> None:
         raise ArgumentError("out= has no gradient: call it under torch.no_grad(), on detached tensors, or without out")
 
 
-def _run(
-    x: torch.Tensor,
-    out: torch.Tensor,
+def _numbers(
     format: str,
     axis: list[int],
     rounding: str,
@@ -137,49 +168,23 @@ def _run(
     seed: torch.Tensor | None,
     stream: torch.Tensor | None,
     offset: torch.Tensor | None,
-    origin: list[int] | None,
-    global_shape: list[int] | None,
-    transform: str | None,
-    rotate_back: bool,
-) -> None:
-    arguments: dict[str, Any] = {
-        "axis": axis[0] if len(axis) == 1 else (axis[0], axis[1]),
-        "rounding": rounding,
-        "source": random_source(integer(seed), integer(stream) or 0, integer(offset) or 0, origin, global_shape),
-        "tensor_amax": number(tensor_amax),
-        "tensor_scale": number(tensor_scale),
-        "nonfinite": nonfinite,
-        "out": tensor_array(out),
-    }
-    array, kind, fmt = tensor_array(x), KINDS[x.dtype], find_format(format)
-    if transform is None:
-        engine.qdq(array, kind, fmt, **arguments)
-    else:
-        rotated_qdq.qdq(array, kind, fmt, transform_of(transform), rotate_back=rotate_back, **arguments)
-
-
-def _new_result(x: torch.Tensor, alike: Callable[[torch.Tensor], torch.Tensor], *arguments: Any) -> torch.Tensor:
-    """Memory for the operator's result, made by `alike` where it has x's shape: a rotated axis is padded."""
-    _, axis, *_, transform, rotate_back = arguments
-    if transform is None or rotate_back:
-        return alike(x)
-    position = rotated.rotation_axis(axis[-1], x.ndim)
-    return new_result(x, position, transform_of(transform).padded(x.shape[position]), alike)
+    *rest: Any,
+) -> tuple[Any, ...]:
+    """The operator's arguments as `compute` takes them."""
+    amax, scale = number(tensor_amax, "tensor_amax"), number(tensor_scale, "tensor_scale")
+    start = (integer(seed, "seed"), integer(stream, "stream") or 0, integer(offset, "offset") or 0)
+    return (find_format(format), axis, rounding, amax, scale, nonfinite, *start, *rest)
 
 
 def _qdq_cpu(x: torch.Tensor, *arguments: Any) -> torch.Tensor:
-    out = _new_result(x, new_like, *arguments)
-    _run(x, out, *arguments)
+    out = memory_for(x, new_like, *arguments)
+    compute(x, out, *_numbers(*arguments))
     return out
 
 
 def _qdq_out_cpu(x: torch.Tensor, *arguments: Any) -> None:
     *rest, out = arguments
-    if any(step == 0 and size > 1 for step, size in zip(out.stride(), out.shape, strict=True)):
-        raise ArgumentError("out overlaps itself: it is an expanded tensor; give memory of its own")
-    _run(x, out, *rest)
-    if not out.is_inference():
-        torch.autograd.graph.increment_version(out)
+    direct_qdq_out(x, out, *_numbers(*rest))
 
 
 def _qdq_vmap(info: Any, in_dims: Any, x: torch.Tensor, *arguments: Any) -> tuple[torch.Tensor, int]:
@@ -245,11 +250,11 @@ class _StraightThrough(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        _remember(ctx, inputs, output)
+        remember(ctx, inputs, output)
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        return _straight_through(ctx, grad)
+        return straight_through(ctx, grad)
 
     @staticmethod
     def jvp(ctx: Any, tangent: torch.Tensor, *_: Any) -> torch.Tensor:
@@ -260,27 +265,13 @@ class _StraightThrough(torch.autograd.Function):
         return _qdq_vmap(info, in_dims, *arguments)
 
 
-def _remember(ctx: Any, inputs: Any, output: Any) -> None:
-    """Keep what the gradient needs: the rotation in which the result stays, if any."""
-    x, _, axis, *_, transform, rotate_back = inputs
-    ctx.transform = None if rotate_back else transform
-    ctx.axis = axis[-1]
-    ctx.length = None if ctx.transform is None else x.shape[axis[-1]]
-
-
-def _straight_through(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-    if ctx.transform is not None:
-        grad = back(grad, ctx.transform, ctx.axis, ctx.length)
-    return (grad, *[None] * 13)
-
-
 for function in (_spec, _rounding_text, _stochastic_text, _sees_whole_tensor):
     # What torch.compiler.assume_constant_result does, which would import all of torch._dynamo (2 s) to do it.
     vars(function)["_dynamo_marked_constant"] = True
 
 LIBRARY.impl("qdq", _qdq_cpu, "CPU")
 LIBRARY.impl("qdq_out", _qdq_out_cpu, "CPU")
-register_fake("lowbit::qdq", lambda x, *arguments: _new_result(x, torch.empty_like, *arguments), lib=LIBRARY)
+register_fake("lowbit::qdq", lambda x, *arguments: memory_for(x, torch.empty_like, *arguments), lib=LIBRARY)
 register_fake("lowbit::qdq_out", lambda x, *arguments: None, lib=LIBRARY)
-register_autograd("lowbit::qdq", _straight_through, setup_context=_remember, lib=LIBRARY)
+register_autograd("lowbit::qdq", straight_through, setup_context=remember, lib=LIBRARY)
 register_vmap("lowbit::qdq", _qdq_vmap, lib=LIBRARY)

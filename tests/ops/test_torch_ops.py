@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 import lowbit as lb
 from lowbit.errors import ArgumentError, DtypeError, FormatError, ShapeError, UnsupportedError
-from lowbit.ops import engine, torch_arrays, torch_ops
+from lowbit.ops import engine, torch_arrays
 from lowbit.ops.torch_ops import qdq
 
 FORMATS = ("mxfp4", "nvfp4", "mxint8", "fp8_e4m3", "int8_row", "nvfp4_2d", "bf16")
@@ -43,7 +43,7 @@ def operands(x: torch.Tensor, fmt: str = "mxfp4", axis: tuple[int, ...] = (-1,))
 def by_numpy(x: torch.Tensor, fmt: str, axis: int = -1) -> np.ndarray:
     """The engine's own answer for a contiguous copy of x, as float32."""
     dense = x.detach().contiguous()
-    kind = torch_ops.KINDS[x.dtype]
+    kind = torch_arrays.KINDS[x.dtype]
     array = dense.view(torch.int16).numpy().view(np.uint16) if kind == "bfloat16" else dense.numpy()
     result = engine.qdq(
         array.copy(),
@@ -66,7 +66,7 @@ def bits(x: torch.Tensor) -> np.ndarray:
 
 
 @pytest.mark.parametrize("fmt", FORMATS)
-@pytest.mark.parametrize("dtype", list(torch_ops.KINDS), ids=str)
+@pytest.mark.parametrize("dtype", list(torch_arrays.KINDS), ids=str)
 def test_equals_the_numpy_engine_bit_for_bit(fmt: str, dtype: torch.dtype) -> None:
     x = torch.randn(5, 70).to(dtype)
     x[0, 3], x[1, 5] = -0.0, 0.0
@@ -102,7 +102,7 @@ def test_no_copy_between_torch_and_numpy(monkeypatch: pytest.MonkeyPatch) -> Non
         return out
 
     monkeypatch.setattr(engine, "qdq", spy)
-    for dtype in torch_ops.KINDS:
+    for dtype in torch_arrays.KINDS:
         x = torch.randn(8, 64).to(dtype).t().requires_grad_()
         y = qdq(x, "mxfp4", axis=0)
         source, target = seen[-2:]

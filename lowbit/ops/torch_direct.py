@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.autograd import forward_ad
 
 from lowbit.errors import ArgumentError
 from lowbit.formats import BlockFormat
 from lowbit.ops import engine, rotated, rotated_qdq
 from lowbit.ops.draws import random_source
 from lowbit.ops.torch_arrays import KINDS, TORCH, tensor_array
-from lowbit.ops.torch_library import new_like, new_result
+from lowbit.ops.torch_library import new_like, new_result, under_torch_func
 from lowbit.ops.torch_rotation import back, transform_of
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
@@ -26,13 +25,12 @@ def is_direct(x: torch.Tensor, *others: object) -> bool:
     """Whether all tensors are at hand, and nothing traces, transforms or watches the call."""
     if (
         torch.compiler.is_compiling()
-        or not _is_at_hand(x)
-        or x.numel() == 0
-        or torch._C._are_functorch_transforms_active()
+        or torch._C._get_tracing_state() is not None
+        or under_torch_func()
         or torch._C._len_torch_dispatch_stack()
         or torch._C._len_torch_function_stack()
-        or torch._C._get_tracing_state() is not None
-        or forward_ad._current_level >= 0
+        or not _is_at_hand(x)
+        or x.numel() == 0
     ):
         return False
     for other in others:  # noqa: SIM110 (a generator would take several times as long)

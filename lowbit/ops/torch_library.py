@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch.autograd import forward_ad
 from torch.library import Library
 
 from lowbit.errors import ShapeError, UnsupportedError
@@ -19,15 +20,17 @@ LIBRARY = Library("lowbit", "FRAGMENT")
 
 
 def under_torch_func() -> bool:
-    """Whether a transform of `torch.func` (vmap, grad, ...) is at work.
+    """Whether a transform of `torch.func` (vmap, grad, ...) or forward mode is at work, which operators alone miss.
 
     Raises UnsupportedError if torch.compile is tracing it: torch 2.13 then drops the backward pass of custom functions
     without a word (pytorch issue 193279). Where graph breaks are allowed, torch falls back to the eager transform.
     """
     active = torch._C._are_functorch_transforms_active()
-    if active and torch.compiler.is_compiling():
+    if not torch.compiler.is_compiling():
+        return active or forward_ad._current_level >= 0
+    if active:
         raise UnsupportedError("torch.func inside torch.compile loses custom gradients: compile what it transforms")
-    return active
+    return False
 
 
 def new_like(x: torch.Tensor) -> torch.Tensor:
@@ -50,9 +53,12 @@ def new_result(
     if length == x.shape[position]:
         return alike(x)
     strides = torch.empty_like(x, device="meta").stride()
-    order = sorted(range(x.ndim), key=lambda dim: -strides[dim])
-    shape = [length if dim == position else x.shape[dim] for dim in order]
-    return x.new_empty(shape).permute([order.index(dim) for dim in range(x.ndim)])
+    shape = [length if dim == position else x.shape[dim] for dim in range(x.ndim)]
+    step, new_strides = 1, [1] * x.ndim
+    for dim in sorted(range(x.ndim), key=lambda dim: (strides[dim], -dim)):  # fastest first
+        new_strides[dim] = step
+        step *= shape[dim]
+    return x.new_empty_strided(shape, new_strides)
 
 
 def shift_axis(axis: int, n_dims: int) -> int:

@@ -79,6 +79,7 @@ class BlockwisePlan:
         return self.block, self.factors
 
 
+@lru_cache(maxsize=256)
 def blockwise_plan(
     fmt: BlockFormat, mode: Rounding | Stochastic, amax: float | None, scale: float | None
 ) -> BlockwisePlan:

@@ -1,7 +1,7 @@
 """From a format to a kernel plan: plain numbers and small arrays, the only thing kernels know of a format.
 
 A plan is one record of `PLAN`. Its second half belongs to the tensor at hand (the second scale level, contract §4) and
-is filled per call by `with_tensor_level`; formats without that level use the cached plan as it is.
+is filled for each tensor amax by `with_tensor_level`; formats without that level use the cached plan as it is.
 
 Regular grids (floats with mantissa bits, integers) are numbers: an integer grid is a float grid with a single binade.
 All others (codebooks, tapered and logarithmic grids, floats without mantissa) are a table (`rounding_rules`). Limits:

@@ -1,12 +1,20 @@
 """The second level of scales (contract §4): its numbers for a tensor, written into plans."""
 
 from dataclasses import replace
+from functools import lru_cache
 from math import inf, isfinite, isnan
 
 from lowbit.errors import ArgumentError
 from lowbit.formats.binary32 import FLT_MAX, binary32, quotient
 from lowbit.formats.block import BlockFormat
-from lowbit.lowering import SCALAR, KernelPlan, fill_level, frozen
+from lowbit.formats.rounding import Rounding, Stochastic
+from lowbit.lowering import SCALAR, KernelPlan, fill_level, frozen, plan_for
+
+
+@lru_cache(maxsize=256)
+def tensor_plan(fmt: BlockFormat, mode: Rounding | Stochastic, amax: float | None, scale: float | None) -> KernelPlan:
+    """The plan of a format and a mode with its second level, if it has one. Cached: amaxes given once come again."""
+    return with_tensor_level(plan_for(fmt, mode), fmt, amax, scale)
 
 
 def with_tensor_level(plan: KernelPlan, fmt: BlockFormat, amax: float | None, scale: float | None) -> KernelPlan:

@@ -133,7 +133,7 @@ class BlockFormat:
         """Whether scales are stored as binary32."""
         return self.scale is not None and self.scale.bits == 32
 
-    @property
+    @cached_property
     def has_nan(self) -> bool:
         """Whether a NaN or infinite input can be represented: by a NaN scale, or a NaN element of a plain cast."""
         return self.element.has_nan if self.scale is None else self.scale.has_nan

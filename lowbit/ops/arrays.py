@@ -6,6 +6,7 @@ A framework is a frozen record of three functions; torch is looked at only if th
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ def framework_named(name: str) -> Framework:
 
 
 def _unwrap(x: np.ndarray) -> tuple[np.ndarray, Kind]:
-    kind = _kind_of(x.dtype)
+    kind = _known_kind(x.dtype)
     if not x.dtype.isnative:
         raise DtypeError(
             f"input is {x.dtype.str}, not in this machine's byte order; use x.astype(x.dtype.newbyteorder('='))"
@@ -94,5 +95,8 @@ def _kind_of(dtype: Any) -> Kind:
         raise DtypeError("input is float64, which is not rounded silently; use x.astype(np.float32)")
     raise DtypeError(f"dtype {name} is not quantized; allowed are float32, float16 and ml_dtypes.bfloat16")
 
+
+_known_kind = lru_cache(maxsize=64)(_kind_of)
+"""The same for the dtype of an array: to find the name of one from another package takes long."""
 
 NUMPY = Framework("numpy", _unwrap, _wrap, _kind_of)

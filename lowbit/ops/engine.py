@@ -78,7 +78,7 @@ def run_qdq(job: Job, target: np.ndarray) -> None:
     """Fake-quantize into one-dimensional dense memory."""
     kernels, record, grid = backends.load(), job.plan.record, job.layout.record
     flat, given, rotation = job.flat, job.given, job.rotation
-    stream = target.ctypes.data != flat.ctypes.data and streams(target, job.layout)
+    stream = streams(target, job.layout) and target.ctypes.data != flat.ctypes.data
     kinds, draw = job.kinds, job.draws.elements
 
     def exact(pending: np.ndarray, first: int, last: int) -> None:

@@ -12,11 +12,11 @@ from lowbit.formats.binary32 import INFINITY_BITS, bits_to_float, float_to_bits
 from lowbit.formats.block import BlockFormat
 from lowbit.formats.rounding import Rounding, Stochastic
 from lowbit.geometry import Geometry
-from lowbit.lowering import SCALAR, KernelPlan, exact_only, plan_for
+from lowbit.lowering import SCALAR, KernelPlan, exact_only
 from lowbit.ops.draws import Draws
 from lowbit.ops.row_rotation import RowRotation
-from lowbit.ops.running import GRAIN_ELEMENTS, run
-from lowbit.second_level import with_tensor_level
+from lowbit.ops.running import GRAIN_ELEMENTS, is_any_set, run
+from lowbit.second_level import tensor_plan
 
 NO_AMAXES = np.zeros(0, np.uint32)
 
@@ -61,7 +61,7 @@ class Job:
         pending = (np.zeros if has_vector else np.ones)(self.layout.items, np.uint8)
         if has_vector:
             run(lambda first, last: vector(pending, first, last), self.layout)
-        if pending.any():
+        if is_any_set(pending):
             run(lambda first, last: exact(pending, first, last), self.layout)
 
 
@@ -81,7 +81,7 @@ def prepare(
     if fmt.is_blockwise:
         blocks = blockwise_plan(fmt, mode, tensor_amax, tensor_scale)
         return Job(flat, blocks.lanes, layout, draws, NO_AMAXES, blocks=blocks)
-    plan, given = with_tensor_level(plan_for(fmt, mode), fmt, tensor_amax, tensor_scale), NO_AMAXES
+    plan, given = tensor_plan(fmt, mode, tensor_amax, tensor_scale), NO_AMAXES
     if fmt.block is not None and fmt.block.is_tensor:
         given = whole_amax(flat) if turn is None else np.array([turn.amax(flat)], np.uint32)
         if tensor_amax is not None and int(given[0]) < INFINITY_BITS:

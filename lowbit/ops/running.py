@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import numpy as np
+
 from lowbit import backends
 from lowbit.geometry import Geometry
 
@@ -12,3 +14,8 @@ GRAIN_ELEMENTS = 1 << 16
 def run(work: Callable[[int, int], None], layout: Geometry) -> None:
     """Run work(first, last) over a geometry's items, on as many threads as are worth it."""
     backends.load().run_ranges(work, layout.items, grain=max(1, GRAIN_ELEMENTS // layout.item_elements))
+
+
+def is_any_set(pending: np.ndarray) -> bool:
+    """Whether an item's flag is 1; many times as fast as `pending.any()` on the few items of a short call."""
+    return 1 in pending.tobytes()

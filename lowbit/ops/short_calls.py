@@ -19,7 +19,7 @@ from lowbit.lowering import SCALAR, KernelPlan, plan_for
 from lowbit.ops.dense import DTYPES, Kind, check_out, kernel_view, read_view
 from lowbit.ops.draws import NO_DRAW
 from lowbit.ops.preparation import NO_AMAXES
-from lowbit.ops.running import GRAIN_ELEMENTS
+from lowbit.ops.running import GRAIN_ELEMENTS, is_any_set
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class _Route:
         flat, written, items = kernel_view(source, kind), kernel_view(target, kind), self.layout.items
         pending = np.zeros(items, np.uint8)
         self.kernel(*_arguments(self.plan, self.layout, flat, written, pending))
-        if 1 in pending.tobytes():  # several times as fast as pending.any()
+        if is_any_set(pending):
             record, grid, table = self.plan.record, self.layout.record, self.plan.table
             flat = read_view(source, kind)
             backends.load().exact_qdq_items(

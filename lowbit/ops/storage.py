@@ -10,7 +10,6 @@ from lowbit.formats.block import BlockFormat
 from lowbit.formats.hadamard import Hadamard
 from lowbit.formats.rounding import Rounding, Stochastic, find_rounding
 from lowbit.geometry import Axis, Geometry, geometry, normalized_axes
-from lowbit.lowering import plan_for
 from lowbit.ops.blockwise import dequantize_words, exact_blocks
 from lowbit.ops.dense import DTYPES, Kind, dense_view, kernel_view, new_array, read_view
 from lowbit.ops.draws import NOTHING, RandomSource, draws_of, find_places
@@ -20,7 +19,7 @@ from lowbit.ops.rotated import rotate, rotation_axis
 from lowbit.ops.rotated_qdq import fused_rows, refuse_overflow
 from lowbit.ops.running import GRAIN_ELEMENTS, run
 from lowbit.ops.sparsity import prune
-from lowbit.second_level import with_tensor_level
+from lowbit.second_level import tensor_plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ def quantize(
         _run_quantize(job, packed.reshape(-1), scales.reshape(-1))
         records = job.plan.record
     else:
-        records = with_tensor_level(plan_for(fmt), fmt, tensor_amax or 0.0, tensor_scale).record
+        records = tensor_plan(fmt, Rounding.NEAREST_EVEN, tensor_amax or 0.0, tensor_scale).record
     level = float(records[0]["tensor_scale"])
     if fmt.scale is None:
         return Stored(packed, None, level)

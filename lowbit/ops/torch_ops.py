@@ -2,7 +2,8 @@
 
 The operators are opaque to `torch.compile` (one node, no graph break) and hand the tensor's own memory to the engine:
 no copy is made on the way in or out. Formats and transforms travel as text. Tensor amax and tensor scale travel as 0-d
-tensors, so that a compiled graph never needs `.item()`: the kernel reads the number when it runs.
+tensors, so that a compiled graph never needs `.item()`: the kernel reads the number when it runs. Tensors at hand go
+past the operators (`torch_direct`): the dispatcher takes longer than a short call's work.
 """
 
 from collections.abc import Sequence
@@ -65,12 +66,12 @@ def qdq(
 
     The gradient is the straight-through one: it passes unchanged, **also where the value saturated**; tensor amax and
     scale get none. With a `transform` it is rotated back; with `rotate_back` too it passes unchanged, since a rotation
-    and its transpose cancel. Double backward and `torch.func` work, but not `torch.func` inside `torch.compile`.
-    `tensor_amax` and `tensor_scale` are numbers or tensors of one element, read when the operator runs, also in a
-    compiled graph; so are `seed`, `stream` and `offset`, as integers: a seed in a tensor may change from step to step
-    without compiling anew. Random bits depend on them and an element's index alone, so recomputing gives the same
-    values. Under vmap a stochastic call needs a batch of seeds, streams or offsets: samples would otherwise share their
-    bits.
+    and its transpose cancel. Double backward, forward mode and `torch.func` work, but not `torch.func` inside
+    `torch.compile`. `tensor_amax` and `tensor_scale` are numbers or tensors of one element, read when the operator
+    runs, also in a compiled graph; so are `seed`, `stream` and `offset`, as integers: a seed in a tensor may change
+    from step to step without compiling anew. Random bits depend on them and an element's index alone, so recomputing
+    gives the same values. Under vmap a stochastic call needs a batch of seeds, streams or offsets: samples would
+    otherwise share their bits.
 
     `out` receives the result and is returned: x itself (in place) or memory that does not overlap x, of the result's
     shape and dtype; it has no gradient. Raises DtypeError, ShapeError, UnsupportedError, ArgumentError, FormatError,

@@ -79,7 +79,7 @@ def compute(
 def direct_qdq(x: torch.Tensor, *arguments: Any) -> torch.Tensor:
     """The result in new memory, with its gradient recorded where x wants one."""
     wanted = x.requires_grad and torch.is_grad_enabled()
-    return Qdq.apply(x, arguments) if wanted else _result(x, *arguments)
+    return _Qdq.apply(x, arguments) if wanted else _result(x, *arguments)
 
 
 def direct_qdq_out(x: torch.Tensor, out: torch.Tensor, *arguments: Any) -> None:
@@ -108,7 +108,7 @@ def memory_for(x: torch.Tensor, alike: Callable[[torch.Tensor], torch.Tensor], *
     return new_result(x, position, transform_of(transform).padded(x.shape[position]), alike)
 
 
-class Qdq(torch.autograd.Function):
+class _Qdq(torch.autograd.Function):
     """The gradient of a direct call.
 
     `forward` gets the context, and all that is no tensor as one argument: torch applies such functions much faster.

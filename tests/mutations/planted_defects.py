@@ -258,7 +258,7 @@ _ABOVE = (
     ),
     Defect(
         "the gradient is masked where values saturate",
-        "lowbit/ops/torch_ops.py",
+        "lowbit/ops/torch_direct.py",
         "    return (grad, *[None] * 13)\n",
         "    return (grad.clamp(-1, 1), *[None] * 13)\n",
         ("tests/ops", "tests/autograd"),

@@ -72,7 +72,7 @@ def test_values_strides_and_gradients_are_the_operators(name: str, dtype: torch.
         assert is_direct(x)
         y = route(x, OPTIONS[name])
         assert y.dtype is dtype and y.requires_grad and not y.is_leaf
-        assert (type(y.grad_fn).__name__ == "QdqBackward") == (route is call)
+        assert (type(y.grad_fn).__name__ == "_QdqBackward") == (route is call)
         (first,) = torch.autograd.grad((y**3).sum(), x, create_graph=True)
         (second,) = torch.autograd.grad(first.sum(), x)
         results.append((y, first, second))
@@ -134,7 +134,7 @@ def test_what_traces_transforms_or_watches_gets_the_operator() -> None:
     with FakeTensorMode() as mode:
         fake = mode.from_tensor(x)
     assert not is_direct(fake) and lb.qdq(fake, "mxfp4").shape == (4, 32)
-    traced = make_fx(lambda v: lb.qdq(v, "mxfp4"))(x)
+    traced: Any = make_fx(lambda v: lb.qdq(v, "mxfp4"))(x)
     assert torch.ops.lowbit.qdq.default in [node.target for node in traced.graph.nodes]
     torch.func.vmap(lambda v: seen.append(is_direct(v)) or v)(x)
     assert seen[-1] is False
@@ -147,7 +147,7 @@ def test_a_negated_view_is_resolved() -> None:
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning", "ignore::torch.jit.TracerWarning")
 def test_torch_jit_trace_records_the_operator() -> None:
-    traced = torch.jit.trace(lambda v: lb.qdq(v, "mxfp4"), torch.randn(2, 32))
+    traced: Any = torch.jit.trace(lambda v: lb.qdq(v, "mxfp4"), torch.randn(2, 32))
     x = torch.randn(2, 32)
     assert torch.equal(traced(x), lb.qdq(x, "mxfp4"))
 
@@ -165,7 +165,8 @@ def test_forward_mode_passes_tangents_also_through_a_recorded_gradient() -> None
     y = lb.qdq(leaf, "mxfp4")  # recorded before: its backward pass has tangents of its own
     with forward_ad.dual_level():
         (grad,) = torch.autograd.grad(y, leaf, forward_ad.make_dual(torch.ones_like(x), tangent))
-        assert torch.equal(forward_ad.unpack_dual(grad).tangent, tangent)
+        passed = forward_ad.unpack_dual(grad).tangent
+        assert passed is not None and torch.equal(passed, tangent)
 
 
 @pytest.mark.parametrize("transform", [None, lb.Hadamard(16, signs=7)], ids=str)

@@ -15,6 +15,7 @@ from lowbit.kernels.cpu.memory import advance, keep, load_one, memory, store_one
 from lowbit.kernels.cpu.packing import pack_run
 from lowbit.kernels.cpu.random import draw_one
 from lowbit.kernels.cpu.scalar import NAN_BITS, fl, round_bits, widen
+from lowbit.kernels.cpu.scratch import octets
 from lowbit.kernels.cpu.side_bits import doublings, side_of_block
 
 
@@ -73,7 +74,7 @@ def blockwise_items(
             for row in range(rows):
                 row_codes = advance(memory(segment_codes), row * columns)
                 byte = (start // grid.columns + row) * row_bytes + start_column * p.bits // 8
-                pack_run(row_codes, columns, p.bits, bytes_out, byte)
+                pack_run(row_codes, columns, p.bits, octets(maxima), bytes_out, byte)
     keep(scratch)
     keep(segment_codes)
 

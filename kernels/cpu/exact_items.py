@@ -13,6 +13,7 @@ from lowbit.kernels.cpu.memory import advance, keep, load_one, memory, store_one
 from lowbit.kernels.cpu.packing import pack_run
 from lowbit.kernels.cpu.random import SLACK, draw_run, load_random_one
 from lowbit.kernels.cpu.rotated_segments import segment_cells, segment_scratch
+from lowbit.kernels.cpu.scratch import octets
 
 
 @kernel
@@ -76,6 +77,7 @@ def exact_quantize_items(x, packed, scale_out, plan, table, grid_record, given, 
                 for i in range(column, min(column + width, columns)):
                     random = load_random_one(words, lane + i, p.draw_bits)
                     row_codes[i] = exact_code(p, table, load_one(cells, base + i), encode, scale, random)
-            pack_run(row_codes, columns, p.bits, target, base // grid.columns * row_bytes + start_column * p.bits // 8)
+            at = base // grid.columns * row_bytes + start_column * p.bits // 8
+            pack_run(row_codes, columns, p.bits, octets(maxima), target, at)
     keep(scratch)
     keep(turned)

@@ -11,7 +11,7 @@ from numba.core import types
 
 from lowbit.kernels.cpu.jit import intrinsic
 from lowbit.kernels.cpu.memory import address
-from lowbit.kernels.cpu.vector import BITS, I8, I16, I32, LANES, Bits, shuffle
+from lowbit.kernels.cpu.vector import BITS, I16, I32, LANES, Bits, shuffle
 
 I64 = ir.IntType(64)
 PAIRS = ir.VectorType(I64, LANES // 2)
@@ -28,39 +28,6 @@ def _pair_shifts(builder: Any, bits: Any) -> Any:
     """Where each pair of codes lies in its word: 0, 2b, 4b and 6b, for the two words."""
     places = ir.Constant(PAIRS, [0, 2, 4, 6] * 2)
     return builder.mul(places, _everywhere(builder, bits))
-
-
-@intrinsic
-def pack_lanes(typing_context: Any, codes: Any, bits: Any) -> Any:
-    """Two words from sixteen codes of `bits` <= 8 bits: lanes 0..7 and lanes 8..15, low bits first, zeros above."""
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        codes, bits = args
-        pairs = builder.bitcast(codes, PAIRS)  # the even code in the low half
-        join = _everywhere(builder, builder.sub(ir.Constant(I64, 32), bits))
-        low_half = ir.Constant(PAIRS, [0xFFFFFFFF] * PAIRS.count)
-        pairs = builder.and_(builder.or_(pairs, builder.lshr(pairs, join)), low_half)
-        pairs = builder.shl(pairs, _pair_shifts(builder, bits))
-        pairs = builder.or_(pairs, shuffle(builder, pairs, pairs, [1, 0, 3, 2, 5, 4, 7, 6]))
-        words = builder.or_(pairs, shuffle(builder, pairs, pairs, [2, 3, 0, 1, 6, 7, 4, 5]))
-        halves = [builder.extract_element(words, ir.Constant(I32, lane)) for lane in (0, 4)]
-        return context.make_tuple(builder, sig.return_type, halves)
-
-    return types.UniTuple(types.uint64, 2)(Bits, types.int64), emit
-
-
-@intrinsic
-def store_nibbles(typing_context: Any, start: Any, position: Any, codes: Any) -> Any:
-    """Write sixteen codes of 4 bits, eight bytes from `position` on: `pack_lanes` where a pair is a whole byte."""
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pairs = builder.bitcast(args[2], PAIRS)
-        pairs = builder.or_(pairs, builder.lshr(pairs, ir.Constant(PAIRS, [28] * PAIRS.count)))
-        vector = ir.VectorType(I8, PAIRS.count)
-        builder.store(builder.trunc(pairs, vector), address(builder, args[0], args[1], vector), align=1)
-        return context.get_dummy_value()
-
-    return types.void(start, types.int64, Bits), emit
 
 
 @intrinsic
@@ -102,17 +69,6 @@ def load_word(typing_context: Any, start: Any, position: Any) -> Any:
         return builder.load(address(builder, args[0], args[1], I64), align=1)
 
     return types.uint64(start, types.int64), emit
-
-
-@intrinsic
-def store_word(typing_context: Any, start: Any, position: Any, word: Any) -> Any:
-    """Write eight bytes from `position` on."""
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        builder.store(args[2], address(builder, args[0], args[1], I64), align=1)
-        return context.get_dummy_value()
-
-    return types.void(start, types.int64, types.uint64), emit
 
 
 @intrinsic

@@ -1,19 +1,18 @@
 """Codes to bytes and back: element i of a run at bit i * bits, low bits first, zero padding (contract §9).
 
-Codes of at most 8 bits go sixteen at a time through two 64-bit words; wider ones, which are rare, one by one.
+Codes of at most 8 bits are packed 64 at a time where they lie one a byte (`octets`), and then copied to where they
+belong; they are unpacked sixteen at a time through two 64-bit words. Wider ones, which are rare, go one by one.
 """
 
 import numpy as np
 
 from lowbit.kernels.cpu.jit import kernel, stage
-from lowbit.kernels.cpu.memory import advance, keep, load, load_some, memory, store_codes
+from lowbit.kernels.cpu.memory import advance, keep, load, memory, store_codes
+from lowbit.kernels.cpu.octets import GROUP, clear_group, copy_line, pack_group, stream_line
 from lowbit.kernels.cpu.packed_lanes import (
     load_codes,
     load_word,
-    pack_lanes,
     shorts,
-    store_nibbles,
-    store_word,
     unpack_lanes,
 )
 from lowbit.kernels.cpu.vector import LANES, splat_bits
@@ -23,16 +22,48 @@ UNPACK_CHUNK = 1024
 
 
 @stage
-def pack_run(codes, count, bits, out, start):
-    """Pack codes[:count] into out[start:], a whole number of bytes. Nothing beyond them is read or written."""
-    if bits == 8:
-        _pack_whole(codes, count, advance(out, start))
-    elif bits == 16:
+def pack_run(codes, count, bits, scratch, out, start):
+    """Pack codes[:count] into out[start:], a whole number of bytes. Nothing beyond them is read or written.
+
+    scratch: bytes, with room for `count` + 64.
+    """
+    if bits > 8:
+        pack_wide(codes, count, bits, out, start)
+        return
+    for i in range(count):
+        scratch[i] = np.uint8(codes[i])
+    pack_octets(scratch, count, bits, out, start, False)
+
+
+@stage
+def pack_octets(codes, count, bits, out, start, stream):
+    """`pack_run` for codes of at most 8 bits, one a byte; their memory, with 64 bytes behind it, is used up.
+
+    stream: write whole cache lines past the caches; out[0] is then the start of one.
+    """
+    clear_group(codes, count)
+    if bits < 8:
+        at, step = 0, np.int64(8 * bits)
+        for i in range(0, count, GROUP):
+            pack_group(codes, i, np.int64(bits), at)
+            at += step
+    size = (count * bits + 7) // 8
+    lines = size - size % GROUP
+    if stream and start % GROUP == 0:
+        for i in range(0, lines, GROUP):
+            stream_line(codes, i, out, start + i)
+    else:
+        for i in range(0, lines, GROUP):
+            copy_line(codes, i, out, start + i)
+    for i in range(lines, size):
+        out[start + i] = codes[i]
+
+
+@stage
+def pack_wide(codes, count, bits, out, start):
+    """`pack_run` for more than 8 bits."""
+    if bits == 16:
         _pack_whole(codes, count, shorts(out, start))
-    elif bits == 4:
-        _pack_nibbles(codes, count, out, start)
-    elif bits < 8:
-        _pack_narrow(codes, count, bits, out, start)
     else:
         _pack_any(codes, count, bits, out, start)
 
@@ -45,44 +76,6 @@ def _pack_whole(codes, count, out):
         store_codes(out, i, load(codes, i))
     for i in range(whole, count):
         out[i] = codes[i]
-
-
-@stage
-def _pack_nibbles(codes, count, out, start):
-    """Codes of 4 bits, the commonest width: a byte a pair."""
-    whole = count - count % LANES
-    for i in range(0, whole, LANES):
-        store_nibbles(out, start + (i >> 1), load(codes, i))
-    for i in range(whole, count - 1, 2):
-        out[start + (i >> 1)] = np.uint8(codes[i] | (codes[i + 1] << np.uint32(4)))
-    if count % 2:
-        out[start + (count >> 1)] = np.uint8(codes[count - 1])
-
-
-@stage
-def _pack_narrow(codes, count, bits, out, start):
-    """Codes of fewer than 8 bits. Words overlap: the next one covers what was written too much, the last ones fit."""
-    step = np.int64(bits)
-    end = start + (count * bits + 7) // 8
-    writable = (end - 8 - step - start) // (2 * step) + 1
-    whole = min(max(writable, 0) * LANES, count - count % LANES)
-    at = start
-    for i in range(0, whole, LANES):
-        low, high = pack_lanes(load(codes, i), step)
-        store_word(out, at, low)
-        store_word(out, at + step, high)
-        at += 2 * step
-    for i in range(whole, count, LANES):
-        low, high = pack_lanes(load_some(codes, i, min(count - i, LANES)), step)
-        _store_bytes(out, at, low, min(step, end - at))
-        _store_bytes(out, at + step, high, min(step, end - at - step))
-        at += 2 * step
-
-
-@stage
-def _store_bytes(out, at, word, size):
-    for byte in range(size):
-        out[at + byte] = np.uint8(word >> np.uint64(8 * byte))
 
 
 @stage

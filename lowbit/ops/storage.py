@@ -11,7 +11,7 @@ from lowbit.formats.hadamard import Hadamard
 from lowbit.formats.rounding import Rounding, Stochastic, find_rounding
 from lowbit.geometry import Axis, Geometry, geometry, normalized_axes
 from lowbit.ops.blockwise import dequantize_words, exact_blocks
-from lowbit.ops.dense import DTYPES, Kind, dense_view, kernel_view, new_array, read_view
+from lowbit.ops.dense import DTYPES, Kind, dense_view, kernel_view, new_array, past_caches, read_view
 from lowbit.ops.draws import NOTHING, RandomSource, draws_of, find_places
 from lowbit.ops.engine import check_arguments, refuse_nonfinite, streams
 from lowbit.ops.preparation import Job, prepare
@@ -101,6 +101,7 @@ def _run_quantize(job: Job, packed: np.ndarray, scales: np.ndarray) -> None:
     kernels, record, grid = backends.load(), job.plan.record, job.layout.record
     flat, given, rotation = job.flat, job.given, job.rotation
     kinds, draw = job.kinds, job.draws.elements
+    stream = past_caches(packed, packed.size)
 
     def exact(pending: np.ndarray, first: int, last: int) -> None:
         table = job.plan.table
@@ -110,7 +111,7 @@ def _run_quantize(job: Job, packed: np.ndarray, scales: np.ndarray) -> None:
 
     job.run(
         lambda pending, first, last: kernels.quantize_items(
-            flat, packed, scales, record, grid, given, *kinds, pending, first, last
+            flat, packed, scales, record, grid, given, *kinds, stream, pending, first, last
         ),
         exact if job.blocks is None else exact_blocks(job, flat[:0].copy(), packed, scales),
     )

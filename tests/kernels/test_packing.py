@@ -7,9 +7,10 @@ import pytest
 from numba import njit
 from packed_arrays import packed_by_hand
 
-from lowbit.kernels.cpu.memory import memory
-from lowbit.kernels.cpu.packing import UNPACK_CHUNK, pack_run, unpack_items, unpack_run
+from lowbit.kernels.cpu.memory import keep, memory
+from lowbit.kernels.cpu.packing import UNPACK_CHUNK, pack_octets, pack_run, unpack_items, unpack_run
 from lowbit.ops import storage
+from lowbit.ops.dense import new_array
 
 WIDTHS = (*range(1, 17), 19)
 COUNTS = (0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 40, 47, 48, 63, 64, 65, 127, 129, 500)
@@ -19,7 +20,14 @@ GUARD = 0xA5
 
 @njit
 def pack(codes: Any, count: int, bits: int, out: Any, start: int) -> None:
-    pack_run(memory(codes), count, bits, memory(out), start)
+    scratch = np.empty(count + 64, np.uint8)
+    pack_run(memory(codes), count, bits, memory(scratch), memory(out), start)
+    keep(scratch)
+
+
+@njit
+def pack_bytes(codes: Any, count: int, bits: int, out: Any, start: int, stream: bool) -> None:
+    pack_octets(memory(codes), count, bits, memory(out), start, stream)
 
 
 @njit
@@ -39,6 +47,21 @@ def test_a_run_is_packed_without_touching_its_neighbours(bits: int, rng: np.rand
             pack(np.concatenate([codes, beyond]), count, bits, out, start)
             assert np.array_equal(out[start : start + len(expected)], expected), (count, start)
             assert (out[:start] == GUARD).all() and (out[start + len(expected) :] == GUARD).all(), (count, start)
+
+
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_codes_one_a_byte_are_packed_past_the_caches_or_through_them(bits: int, rng: np.random.Generator) -> None:
+    for count in (*COUNTS, 2048, 2100):
+        codes = rng.integers(0, 1 << bits, count, dtype=np.uint8)
+        expected = packed_by_hand(codes.astype(np.uint32), bits)
+        for start, stream in ((0, True), (64, True), (7, True), (0, False), (3, False)):
+            out = new_array((1 << 20,), np.dtype(np.uint8))  # starts on a cache line
+            out[: start + len(expected) + 70] = GUARD
+            held = np.concatenate([codes, np.full(64, 0xFF, np.uint8)])  # garbage that must not leak into the padding
+            pack_bytes(held, count, bits, out, start, stream)
+            assert np.array_equal(out[start : start + len(expected)], expected), (count, start, stream)
+            assert (out[:start] == GUARD).all(), (count, start, stream)
+            assert (out[start + len(expected) :][:70] == GUARD).all(), (count, start, stream)
 
 
 @pytest.mark.parametrize("bits", WIDTHS)

@@ -183,12 +183,19 @@ _STORAGE = (
         Row(
             key=f"quantize/{name}",
             group="To packed codes, float32",
-            label=f"quantize {name}",
+            label=f"quantize {name}" + (f", tensor amax: {Amax.GIVEN}" if name == "nvfp4" else ""),
             unit=Unit.MEMCPY,
             measure=quantize_share(name),
             bound=Bound(0.55, 0.8),
         )
         for name in CODES
+    ),
+    Row(
+        key="quantize/nvfp4/own_pass",
+        group="To packed codes, float32",
+        label=f"quantize nvfp4, tensor amax: {Amax.OWN_PASS}",  # reads the tensor twice; nothing is required of it
+        unit=Unit.MEMCPY,
+        measure=quantize_share("nvfp4", amax=Amax.OWN_PASS),
     ),
     *(
         Row(

@@ -85,14 +85,14 @@ def qdq_relative(fmt: str, axis: int | tuple[int, int], base_fmt: str) -> Measur
     return measure
 
 
-def quantize_share(fmt: str) -> Measure:
+def quantize_share(fmt: str, *, amax: Amax = Amax.GIVEN) -> Measure:
     """`quantize` to packed codes and scales, which are new memory, as a share of memcpy."""
 
     def measure(setting: Setting) -> Measurement:
         x = matrix(Data.NORMAL, setting.size, torch.float32)
-        out = result_for(tuple(x.shape), torch.float32)
+        out, given = result_for(tuple(x.shape), torch.float32), given_amax(x, fmt, amax)
         packed = lb.quantize(x, fmt).nbytes
-        paired = setting.timer.paired(lambda: lb.quantize(x, fmt), lambda: out.copy_(x))
+        paired = setting.timer.paired(lambda: lb.quantize(x, fmt, tensor_amax=given), lambda: out.copy_(x))
         return share(paired, subject_bytes=x.nbytes + packed, base_bytes=2 * x.nbytes)
 
     return measure
@@ -142,11 +142,16 @@ def qdq_call(
     bits: int | None = None,
 ) -> Callable[[], object]:
     """The call to time: `lb.qdq` into `out`; a given tensor amax is found beforehand, outside of the time."""
-    given = float(x.abs().max()) if amax is Amax.GIVEN and lb.format(fmt).tensor_target is not None else None
+    given = given_amax(x, fmt, amax)
     if bits is None:
         return lambda: lb.qdq(x, fmt, axis=axis, tensor_amax=given, out=out)
     rounding = lb.Stochastic(bits=bits)
     return lambda: lb.qdq(x, fmt, axis=axis, rounding=rounding, seed=1, tensor_amax=given, out=out)
+
+
+def given_amax(x: torch.Tensor, fmt: str, amax: Amax) -> float | None:
+    """The tensor amax to pass for x; None for formats without a tensor scale, and where the call finds it itself."""
+    return float(x.abs().max()) if amax is Amax.GIVEN and lb.format(fmt).tensor_target is not None else None
 
 
 def share(paired: Paired, *, subject_bytes: int, base_bytes: int) -> Measurement:

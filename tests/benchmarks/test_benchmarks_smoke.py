@@ -54,6 +54,8 @@ def check_requirements(cells: list[dict[str, Any]]) -> None:
     required = {(cell["key"], cell["threads"]): cell["required"] for cell in cells}
     assert (required["qdq/mxfp4", 1], required["qdq/mxfp4", 2]) == (0.8, 0.9)
     assert (required["nvfp4/own_pass", 1], required["nvfp4/own_pass", 2]) == (0.4, 0.45)
+    assert (required["quantize/nvfp4", 1], required["quantize/nvfp4", 2]) == (0.55, 0.8)
+    assert (required["quantize/nvfp4/own_pass", 1], required["quantize/nvfp4/own_pass", 2]) == (None, None)
     assert (required["training/nvfp4", 1], required["training/nvfp4", 2]) == (None, 1.35)
     assert not any(cell["key"].startswith("peer/") for cell in cells)
 

@@ -220,9 +220,10 @@ _DESCRIPTIONS = (
     ),
     Defect(
         "nibbles are swapped",
-        f"{_KERNELS}/packing.py",
-        "out[start + (i >> 1)] = np.uint8(codes[i] | (codes[i + 1] << np.uint32(4)))",
-        "out[start + (i >> 1)] = np.uint8(codes[i + 1] | (codes[i] << np.uint32(4)))",
+        f"{_KERNELS}/octets.py",
+        "builder.or_(builder.and_(words, even), odd)",
+        "builder.or_(builder.shl(builder.and_(words, even), constant(used, WORDS)), "
+        "builder.lshr(odd, constant(used, WORDS)))",
         ("tests/kernels", "tests/ops"),
     ),
     Defect(

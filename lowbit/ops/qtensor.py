@@ -16,7 +16,7 @@ from lowbit.ops.dense import check_result
 from lowbit.ops.engine import Kind
 from lowbit.ops.rotated import changed, rotation_axis, unrotate
 from lowbit.ops.rotated_qdq import check_rotate_back
-from lowbit.ops.storage import Stored
+from lowbit.ops.storage_layout import Stored
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -18,10 +18,10 @@ from lowbit.errors import FileError, LowbitError
 from lowbit.formats import Hadamard
 from lowbit.formats import format as find_format
 from lowbit.geometry import normalized_axes
-from lowbit.ops import arrays, storage
+from lowbit.ops import arrays
 from lowbit.ops.qtensor import QTensor
 from lowbit.ops.rotated import original_length
-from lowbit.ops.storage import Stored
+from lowbit.ops.storage_layout import Stored, expected_layout
 
 METADATA_KEY = "lowbit.qtensor"
 
@@ -99,7 +99,7 @@ def _assemble(described: dict[str, Any], tensors: dict[str, np.ndarray], framewo
         if q.length is None:
             raise ValueError(f"a tensor rotated by {transform} needs the length of its axis")
         original_length(shape[q.rotated_axis], transform, q.length)
-    expected = storage.expected_layout(q.storage_shape, fmt)
+    expected = expected_layout(q.storage_shape, fmt)
     found = {name: (array.shape, array.dtype) for name, array in tensors.items()}
     if found != expected:
         raise ValueError(f"tensors {found} do not fit {fmt} of shape {shape}, which needs {expected}")

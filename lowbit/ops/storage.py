@@ -1,7 +1,5 @@
 """Packed storage at the numpy level: quantize an array to codes and scales, and decode them (contract §2, §9)."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from lowbit import backends
@@ -9,31 +7,27 @@ from lowbit.decoding import decode_plan_for, decoded_scale_bits
 from lowbit.formats.block import BlockFormat
 from lowbit.formats.hadamard import Hadamard
 from lowbit.formats.rounding import Rounding, Stochastic, find_rounding
-from lowbit.geometry import Axis, Geometry, geometry, normalized_axes
-from lowbit.ops.blockwise import dequantize_words, exact_blocks
-from lowbit.ops.dense import DTYPES, Kind, dense_view, kernel_view, new_array, past_caches, read_view
+from lowbit.geometry import Axis, normalized_axes
+from lowbit.ops.blockwise import dequantize_words
+from lowbit.ops.dense import DTYPES, Kind, dense_view, kernel_view, new_array, read_view
 from lowbit.ops.draws import NOTHING, RandomSource, draws_of, find_places
 from lowbit.ops.engine import check_arguments, refuse_nonfinite, streams
-from lowbit.ops.preparation import Job, prepare
+from lowbit.ops.plain_storage import plain_quantize, run_quantize
+from lowbit.ops.preparation import prepare
 from lowbit.ops.rotated import rotate, rotation_axis
 from lowbit.ops.rotated_qdq import fused_rows, refuse_overflow
 from lowbit.ops.running import GRAIN_ELEMENTS, run
 from lowbit.ops.sparsity import prune
+from lowbit.ops.storage_layout import (
+    Stored,
+    code_dtype,
+    grid_shape,
+    holds_float32,
+    packed_geometry,
+    row_bytes,
+    scale_dtype,
+)
 from lowbit.second_level import tensor_plan
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What a tensor is kept as. The quantization axes are last; other axes keep their order.
-
-    packed: uint8 (..., ceil(n * bits / 8)). scales: the block grid in the same order of axes, codes of the scale
-    element (float32 for binary32 scales), or None for a plain cast. tensor_scale: t of contract §4, 1.0 without that
-    level.
-    """
-
-    packed: np.ndarray
-    scales: np.ndarray | None
-    tensor_scale: float
 
 
 def quantize(
@@ -50,8 +44,12 @@ def quantize(
     transform: Hadamard | None = None,
 ) -> Stored:
     """Codes and scales of an array of any strides; see `lowbit.quantize` for the arguments."""
-    mode = find_rounding(rounding)
     check_arguments(fmt, tensor_amax, tensor_scale, nonfinite)
+    if source is NOTHING and nonfinite is transform is None:
+        stored = plain_quantize(x, kind, fmt, axis, rounding, tensor_amax, tensor_scale)
+        if stored is not None:
+            return stored
+    mode = find_rounding(rounding)
     axes = normalized_axes(axis, x.ndim, fmt)
     view = dense_view(x, axes, fmt, axis_last=True)
     shape, layout, turn = view.array.shape, None, None
@@ -87,7 +85,7 @@ def quantize(
         layout = packed_geometry(shape, fmt) if layout is None else layout
         draws = draws_of(places, logical, view.order)
         job = prepare(flat, fmt, mode, layout, draws, tensor_amax, tensor_scale, turn)
-        _run_quantize(job, packed.reshape(-1), scales.reshape(-1))
+        run_quantize(job, packed.reshape(-1), scales.reshape(-1))
         records = job.plan.record
     else:
         records = tensor_plan(fmt, Rounding.NEAREST_EVEN, tensor_amax or 0.0, tensor_scale).record
@@ -95,26 +93,6 @@ def quantize(
     if fmt.scale is None:
         return Stored(packed, None, level)
     return Stored(packed, scales.view(np.float32) if holds_float32(fmt) else scales, level)
-
-
-def _run_quantize(job: Job, packed: np.ndarray, scales: np.ndarray) -> None:
-    kernels, record, grid = backends.load(), job.plan.record, job.layout.record
-    flat, given, rotation = job.flat, job.given, job.rotation
-    kinds, draw = job.kinds, job.draws.elements
-    stream = past_caches(packed, packed.size)
-
-    def exact(pending: np.ndarray, first: int, last: int) -> None:
-        table = job.plan.table
-        kernels.exact_quantize_items(
-            flat, packed, scales, record, table, grid, given, rotation, draw, pending, first, last
-        )
-
-    job.run(
-        lambda pending, first, last: kernels.quantize_items(
-            flat, packed, scales, record, grid, given, *kinds, stream, pending, first, last
-        ),
-        exact if job.blocks is None else exact_blocks(job, flat[:0].copy(), packed, scales),
-    )
 
 
 def dequantize(
@@ -178,54 +156,3 @@ def unpack(packed: np.ndarray, columns: int, bits: int) -> np.ndarray:
             grain=max(1, GRAIN_ELEMENTS // min(width, chunk)),
         )
     return codes
-
-
-def packed_geometry(shape: tuple[int, ...], fmt: BlockFormat, *, joined: bool = True) -> Geometry:
-    """The grid of a tensor whose quantization axes are last; rows are joined only where they fill whole bytes."""
-    sides = 0 if fmt.block is None or fmt.block.is_tensor else len(fmt.block.sizes)
-    axes = tuple(range(len(shape) - sides, len(shape)))
-    layout = geometry(shape, axes, fmt, joined=joined and shape[-1] * fmt.element.bits % 8 == 0)
-    assert layout is not None
-    return layout
-
-
-def grid_shape(shape: tuple[int, ...], fmt: BlockFormat) -> tuple[int, ...]:
-    """Shape of the block grid of a tensor whose quantization axes are last: every axis divided by its block side."""
-    assert fmt.block is not None
-    if fmt.block.is_tensor:
-        return (1,) * len(shape)
-    sides = fmt.block.sizes
-    lengths = shape[len(shape) - len(sides) :]
-    counts = (-(-n // side) if side is not None else min(n, 1) for n, side in zip(lengths, sides, strict=True))
-    return (*shape[: len(shape) - len(sides)], *counts)
-
-
-def expected_layout(shape: tuple[int, ...], fmt: BlockFormat) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
-    """Shape and dtype of the stored arrays of a tensor whose quantization axes are last."""
-    layout: dict[str, tuple[tuple[int, ...], np.dtype]] = {
-        "packed": ((*shape[:-1], row_bytes(shape[-1], fmt)), np.dtype(np.uint8))
-    }
-    if fmt.scale is not None:
-        dtype = np.dtype(np.float32) if holds_float32(fmt) else scale_dtype(fmt)
-        layout["scales"] = (grid_shape(shape, fmt), dtype)
-    return layout
-
-
-def row_bytes(columns: int, fmt: BlockFormat) -> int:
-    """Bytes of a packed row."""
-    return (columns * fmt.element.bits + 7) // 8
-
-
-def code_dtype(bits: int) -> np.dtype:
-    """The unsigned integer type that holds codes of this width."""
-    return np.dtype(np.uint8 if bits <= 8 else np.uint16 if bits <= 16 else np.uint32 if bits <= 32 else np.uint64)
-
-
-def scale_dtype(fmt: BlockFormat) -> np.dtype:
-    """The unsigned integer type that holds block words: scale codes (binary32 patterns) with side bits above them."""
-    return code_dtype(fmt.word_bits)
-
-
-def holds_float32(fmt: BlockFormat) -> bool:
-    """Whether the words of blocks are binary32 scales and nothing else."""
-    return fmt.is_float32_scale and not fmt.side_bits

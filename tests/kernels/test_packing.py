@@ -11,6 +11,7 @@ from lowbit.kernels.cpu.memory import keep, memory
 from lowbit.kernels.cpu.packing import UNPACK_CHUNK, pack_octets, pack_run, unpack_items, unpack_run
 from lowbit.ops import storage
 from lowbit.ops.dense import new_array
+from lowbit.ops.storage_layout import code_dtype
 
 WIDTHS = (*range(1, 17), 19)
 COUNTS = (0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 40, 47, 48, 63, 64, 65, 127, 129, 500)
@@ -86,7 +87,7 @@ def test_rows_and_chunks_are_unpacked_alike(bits: int, rng: np.random.Generator)
         codes = rng.integers(0, 1 << bits, (rows, columns), dtype=np.uint32)
         packed = packed_by_hand(codes, bits)
         found = storage.unpack(packed, columns, bits)
-        assert found.dtype == storage.code_dtype(bits) and np.array_equal(found, codes), (rows, columns)
+        assert found.dtype == code_dtype(bits) and np.array_equal(found, codes), (rows, columns)
 
 
 def test_items_of_unpacking_are_chunks() -> None:

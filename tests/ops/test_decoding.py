@@ -18,7 +18,7 @@ from lowbit.formats import Codebook
 from lowbit.formats import format as find_format
 from lowbit.ops import arrays
 from lowbit.ops.qtensor import QTensor
-from lowbit.ops.storage import Stored, row_bytes
+from lowbit.ops.storage_layout import Stored, row_bytes
 
 SCALES = ("e8m0", "ue4m3", "ue5m3", "f32", "bf16", "fp16", "ue8m7ieee")
 LEVELS = (1.0, 0.7, 2.0**-31, 1.5 * 2.0**-126, 2.0**-149, 2.0**31, 3.4e38)

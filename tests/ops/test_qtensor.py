@@ -52,6 +52,18 @@ def test_the_packed_layout(fmt: str, rng: np.random.Generator) -> None:
         assert np.array_equal(q.packed, packed_by_hand(q.codes, bits)), shape
 
 
+@pytest.mark.parametrize("fmt", [fmt for fmt in EVERY if find_format(fmt).has_nan and not find_format(fmt).needs_seed])
+def test_plain_calls_give_what_other_calls_give(fmt: str, rng: np.random.Generator) -> None:
+    for shape in ((6, 91), (3, 8, 64)):  # nonfinite= makes a call that is not plain
+        x = sample(fmt, shape, rng)
+        plain, other = lb.quantize(x, fmt), lb.quantize(x, fmt, nonfinite="propagate")
+        assert plain.tensor_scale == other.tensor_scale and plain.packed.tobytes() == other.packed.tobytes()
+        if other.scales is None:
+            assert plain.scales is None
+        else:
+            assert plain.scales.dtype == other.scales.dtype and plain.scales.tobytes() == other.scales.tobytes()
+
+
 @pytest.mark.parametrize("fmt", ["mxfp4", "mxfp6_e2m3", "mxint8", "int3/k32/f32", "int4_g32", "nvfp4"])
 def test_the_quantization_axis_is_packed_last(fmt: str, rng: np.random.Generator) -> None:
     x = rng.standard_normal((6, 45, 10)).astype(np.float32)

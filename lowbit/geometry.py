@@ -15,6 +15,10 @@ from lowbit.formats.block import BlockFormat
 SEGMENT = 2048
 """Columns that a kernel handles at a time: their scales and maxima stay in the first-level cache."""
 
+TALL = 1 << 15
+"""Elements of a segment whose blocks are several rows high, at least 128 columns: it and the next one stay in the
+second-level cache."""
+
 LONG = 4096
 """Rows and tensors of more elements get their maxima in a pass of their own."""
 
@@ -143,7 +147,7 @@ def _grid(
         segment = LONG
     else:  # whole blocks and groups, and whole bytes and vectors whatever the code width
         unit = lcm(width, group, 16)
-        segment = unit * max(1, SEGMENT // unit)
+        segment = unit * max(1, (SEGMENT if height == 1 else max(128, min(1024, TALL // height))) // unit)
     record = np.zeros(1, dtype=GRID)
     bands, segments = -(-rows // height), -(-columns // segment)
     record[0] = (outer, rows, columns, height, width, segment, bands, segments)

@@ -45,20 +45,26 @@ def _pair_magnitudes(x, i):
 
 @stage
 def column_amax(x, start, stride, rows, columns, maxima):
-    """Largest magnitude of each of `columns` columns over `rows` rows, row by row so that memory is read in order.
+    """Largest magnitude of each of `columns` columns over `rows` rows, four rows at a time.
 
-    `maxima` has room for whole vectors; lanes past the last column are zero.
+    So memory is read in long stretches, and maxima once for four rows. `maxima` has room for whole vectors; lanes past
+    the last column are zero.
     """
-    mask = splat_bits(ABSOLUTE)
-    whole = columns - columns % LANES
-    for row in range(rows):
-        base = start + row * stride
+    mask, zero = splat_bits(ABSOLUTE), splat_bits(np.uint32(0))
+    whole, last = columns - columns % LANES, start + (rows - 1) * stride
+    for first in range(start, last + 1, 4 * stride):
+        # Past the last row it is read again.
+        second, third, fourth = min(first + stride, last), min(first + 2 * stride, last), min(first + 3 * stride, last)
         for i in range(0, whole, LANES):
-            magnitude = load(x, base + i) & mask
-            store_codes(maxima, i, larger(load(maxima, i), magnitude) if row else magnitude)
-        if whole < columns:
-            magnitude = load_some(x, base + whole, columns - whole) & mask
-            store_codes(maxima, whole, larger(load(maxima, whole), magnitude) if row else magnitude)
+            upper = larger(load(x, first + i) & mask, load(x, second + i) & mask)
+            lower = larger(load(x, third + i) & mask, load(x, fourth + i) & mask)
+            four = larger(upper, lower)
+            store_codes(maxima, i, four if first == start else larger(load(maxima, i), four))
+    if whole < columns:
+        maximum = zero
+        for row in range(start, last + 1, stride):
+            maximum = larger(maximum, load_some(x, row + whole, columns - whole) & mask)
+        store_codes(maxima, whole, maximum)
 
 
 @stage

@@ -23,6 +23,16 @@ def locate(grid, item):
 
 
 @small_stage
+def reach(grid, column, rows, columns):
+    """How many elements further on the next segment starts: past this one in its band, or in the next band.
+
+    While a segment is rounded from the caches, the next one is asked for by this distance. Without it the memory of
+    tall blocks is read in short stretches, each of which waits for the first of its lines.
+    """
+    return columns if column + columns < grid.columns else rows * grid.columns - column
+
+
+@small_stage
 def scratch_size(grid):
     """Entries of a scratch array that holds one number a column or block of a segment, in whole vectors."""
     return min(grid.segment, grid.columns) + 2 * LANES

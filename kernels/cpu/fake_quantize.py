@@ -6,7 +6,7 @@ split over threads gives the same bits. Segments whose scales leave the plan's b
 
 import numpy as np
 
-from lowbit.kernels.cpu.band import block_inverse, block_of, locate, scratch_size
+from lowbit.kernels.cpu.band import block_inverse, block_of, locate, reach, scratch_size
 from lowbit.kernels.cpu.jit import kernel, stage
 from lowbit.kernels.cpu.lane_candidates import lane_scratch
 from lowbit.kernels.cpu.memory import (
@@ -22,7 +22,7 @@ from lowbit.kernels.cpu.memory import (
     store_some,
     store_stream,
 )
-from lowbit.kernels.cpu.pairs import PAIR, alike, load_pair, store_pair, stream_pair
+from lowbit.kernels.cpu.pairs import PAIR, alike, load_pair, load_real_pair, store_pair, stream_pair
 from lowbit.kernels.cpu.random import SLACK, draw_run, drawn
 from lowbit.kernels.cpu.rotated_segments import segment_cells, segment_scratch
 from lowbit.kernels.cpu.rounding import element_constants, mode_constants, round_to_values, value_constants
@@ -31,7 +31,7 @@ from lowbit.kernels.cpu.tables import table_constants
 from lowbit.kernels.cpu.vector import LANES, splat_real
 
 AHEAD = 4096
-"""How many elements ahead memory is asked for while a segment is rounded from the cache."""
+"""How many elements ahead memory is asked for while a row is rounded from the cache."""
 
 
 @kernel
@@ -53,7 +53,7 @@ def qdq_items(x, out, plan, grid_record, given, rotation, draw, chosen, entries,
     scales, wide_encodes, wide_scales = advance(encodes, size), advance(encodes, 2 * size), advance(encodes, 3 * size)
     turned, lanes = segment_scratch(rotation, size), scratch if chosen is None else lane_scratch(grid)
     for item in range(first, last):
-        band, _, start, rows, columns = locate(grid, item)
+        band, column, start, rows, columns = locate(grid, item)
         cells = segment_cells(source, start, grid.columns, columns, rotation, turned, size)
         width = min(grid.width, columns)
         count = segment_scales(
@@ -63,16 +63,15 @@ def qdq_items(x, out, plan, grid_record, given, rotation, draw, chosen, entries,
         if count < 0:
             pending[item] = 1
             continue
-        if width % LANES:
+        lane_encodes, lane_scales = encodes, scales
+        if width % LANES and width > 1:
+            lane_encodes, lane_scales = wide_encodes, wide_scales
             spread(encodes, scales, columns, width, wide_encodes, wide_scales)
-        for row in range(rows):
-            base, lane = start + row * grid.columns, 0
-            if draw is not None:
-                lane = draw_run(p, draw, base, columns, words)
-            _round_row(
-                p, cells, target, base, columns, width, encodes, scales, wide_encodes, wide_scales,
-                stream, draw, entries, words, lane,
-            )  # fmt: skip
+        ahead = AHEAD if rows == 1 else reach(grid, column, rows, columns)
+        _round_rows(
+            p, cells, target, start, grid.columns, rows, columns, width, encodes, scales, lane_encodes, lane_scales,
+            ahead, stream, draw, entries, words,
+        )  # fmt: skip
     keep(scratch)
     keep(turned)
     keep(lanes)
@@ -89,47 +88,66 @@ def spread(encodes, scales, columns, width, wide_encodes, wide_scales):
 
 
 @stage
-def _round_row(
-    p, x, out, base, columns, width, encodes, scales, wide_encodes, wide_scales, stream, draw, entries, words, lane
+def _round_rows(
+    p, x, out, start, stride, rows, columns, width, encodes, scales, lane_encodes, lane_scales,
+    ahead, stream, draw, entries, words,
 ):  # fmt: skip
-    """Round a row: one scale in all lanes where blocks are whole vectors wide, else one of its own in every lane."""
+    """Round a segment: one scale in all lanes where blocks are whole vectors wide, else one of its own in every lane.
+
+    ahead: how many elements further on memory is asked for, in time for what comes next.
+    """
     element, value, how = element_constants(p), value_constants(p), mode_constants(p, draw)
     table, paired = table_constants(entries), 0
     splits = width % LANES != 0
     inverse = np.int64(0) if splits else block_inverse(width)
-    if draw is None:
-        paired = _pairs_of_blocks(element, value, table, x, out, base, columns, width, encodes, scales, stream)
-    for i in range(paired, columns, LANES):
-        if splits:
-            encode, scale = load_reals(wide_encodes, i), load_reals(wide_scales, i)
+    for row in range(rows):
+        base, lane = start + row * stride, 0
+        if draw is None:
+            paired = _pairs_of_blocks(
+                element, value, table, x, out, base, columns, width, encodes, scales, lane_encodes, lane_scales,
+                ahead, stream,
+            )  # fmt: skip
         else:
-            block = block_of(i, inverse)
-            encode, scale = splat_real(encodes[block]), splat_real(scales[block])
-        rest, random = min(LANES, columns - i), drawn(how, words, lane + i)
-        bits = load(x, base + i) if rest == LANES else load_some(x, base + i, rest)
-        bits = round_to_values(element, value, how, table, bits, encode, scale, random)
-        prefetch(x, base + i + AHEAD)
-        if rest < LANES:
-            store_some(out, base + i, bits, rest)
-        elif stream:
-            store_stream(out, base + i, bits)
-        else:
-            store(out, base + i, bits)
+            lane = draw_run(p, draw, base, columns, words)
+        for i in range(paired, columns, LANES):
+            if splits:
+                encode, scale = load_reals(lane_encodes, i), load_reals(lane_scales, i)
+            else:
+                block = block_of(i, inverse)
+                encode, scale = splat_real(encodes[block]), splat_real(scales[block])
+            rest, random = min(LANES, columns - i), drawn(how, words, lane + i)
+            bits = load(x, base + i) if rest == LANES else load_some(x, base + i, rest)
+            bits = round_to_values(element, value, how, table, bits, encode, scale, random)
+            prefetch(x, base + i + ahead)
+            if rest < LANES:
+                store_some(out, base + i, bits, rest)
+            elif stream:
+                store_stream(out, base + i, bits)
+            else:
+                store(out, base + i, bits)
 
 
 @stage
-def _pairs_of_blocks(element, value, table, x, out, base, columns, width, encodes, scales, stream):
+def _pairs_of_blocks(
+    element, value, table, x, out, base, columns, width, encodes, scales, lane_encodes, lane_scales, ahead, stream
+):  # fmt: skip
     """The part of a row that pairs of vectors cover, rounded to nearest even; returns how many columns that are."""
-    inverse = block_inverse(width)
-    paired = columns - columns % PAIR if width % PAIR == 0 and alike(x, out) else 0
+    whole = width % PAIR == 0
+    paired = columns - columns % PAIR if (whole or width == 1) and alike(x, out) else 0
+    inverse = block_inverse(width) if whole else np.int64(0)
     for i in range(0, paired, PAIR):
-        block = block_of(i, inverse)
-        encode, scale = splat_real(encodes[block]), splat_real(scales[block])
+        if whole:
+            block = block_of(i, inverse)
+            encode, scale = splat_real(encodes[block]), splat_real(scales[block])
+            other_encode, other_scale = encode, scale
+        else:
+            encode, other_encode = load_real_pair(x, lane_encodes, i)
+            scale, other_scale = load_real_pair(x, lane_scales, i)
         first, second = load_pair(x, base + i)
         first = round_to_values(element, value, None, table, first, encode, scale, None)
-        second = round_to_values(element, value, None, table, second, encode, scale, None)
-        prefetch(x, base + i + AHEAD)
-        prefetch(x, base + i + AHEAD + LANES)
+        second = round_to_values(element, value, None, table, second, other_encode, other_scale, None)
+        prefetch(x, base + i + ahead)
+        prefetch(x, base + i + ahead + LANES)
         if stream:
             stream_pair(out, base + i, first, second)
         else:

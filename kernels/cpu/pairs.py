@@ -11,7 +11,7 @@ from numba.core import types
 
 from lowbit.kernels.cpu.jit import intrinsic
 from lowbit.kernels.cpu.memory import address, memory_types, narrow_elements, widen_elements
-from lowbit.kernels.cpu.vector import BITS, I32, LANES, Bits, constant
+from lowbit.kernels.cpu.vector import BITS, I32, LANES, REALS, Bits, Reals, constant, shuffle
 
 PAIR = 2 * LANES
 """Elements of a pair of vectors."""
@@ -35,6 +35,20 @@ def load_pair(typing_context: Any, start: Any, index: Any) -> Any:
         return context.make_tuple(builder, sig.return_type, pair)
 
     return types.UniTuple(Bits, 2)(start, types.int64), emit
+
+
+@intrinsic
+def load_real_pair(typing_context: Any, start: Any, entries: Any, index: Any) -> Any:
+    """Scratch entries (float32) of thirty-two elements from `index` on, ordered as `load_pair` of `start` does."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        places = (args[2], builder.add(args[2], ir.Constant(args[2].type, LANES)))
+        pair = [builder.load(address(builder, args[1], place, REALS), align=4) for place in places]
+        if start.dtype == types.uint16:
+            pair = [shuffle(builder, pair[0], pair[1], list(range(odd, PAIR, 2))) for odd in (0, 1)]
+        return context.make_tuple(builder, sig.return_type, pair)
+
+    return types.UniTuple(Reals, 2)(start, entries, types.int64), emit
 
 
 @intrinsic

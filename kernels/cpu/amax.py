@@ -8,16 +8,13 @@ import numpy as np
 
 from lowbit.kernels.cpu.jit import kernel, stage
 from lowbit.kernels.cpu.memory import load, load_some, memory, reals, store_codes
-from lowbit.kernels.cpu.pairs import PAIR, load_pair
+from lowbit.kernels.cpu.pairs import PAIR
 from lowbit.kernels.cpu.scalar import INFINITY_BITS
+from lowbit.kernels.cpu.short_runs import pair_magnitudes, sixteen_runs
 from lowbit.kernels.cpu.vector import (
     ABSOLUTE,
     LANES,
     any_set,
-    fold_first,
-    fold_last,
-    fold_second,
-    fold_third,
     larger,
     largest,
     splat_bits,
@@ -30,17 +27,10 @@ def run_amax(x, start, count):
     """Largest magnitude of `count` consecutive elements."""
     mask, maxima, whole = splat_bits(ABSOLUTE), splat_bits(np.uint32(0)), count - count % PAIR
     for i in range(0, whole, PAIR):
-        maxima = larger(maxima, _pair_magnitudes(x, start + i))
+        maxima = larger(maxima, pair_magnitudes(x, start + i))
     for i in range(whole, count, LANES):
         maxima = larger(maxima, load_some(x, start + i, min(LANES, count - i)) & mask)
     return largest(maxima)
-
-
-@stage
-def _pair_magnitudes(x, i):
-    """The larger magnitudes of two vectors."""
-    first, second = load_pair(x, i)
-    return larger(first & splat_bits(ABSOLUTE), second & splat_bits(ABSOLUTE))
 
 
 @stage
@@ -76,27 +66,11 @@ def _row_amaxes(x, start, columns, width, amaxes):
     whole = columns // width
     first = whole - whole % LANES if width == LANES or width == 2 * LANES else 0
     for block in range(0, first, LANES):
-        i = start + block * width
-        left = fold_third(_four_runs(x, i, width), _four_runs(x, i + 4 * width, width))
-        right = fold_third(_four_runs(x, i + 8 * width, width), _four_runs(x, i + 12 * width, width))
-        store_codes(amaxes, block, fold_last(left, right))
+        store_codes(amaxes, block, sixteen_runs(x, start + block * width, width))
     for block in range(first, whole):
         amaxes[block] = run_amax(x, start + block * width, width)
     if whole * width < columns:
         amaxes[whole] = run_amax(x, start + whole * width, columns - whole * width)
-
-
-@stage
-def _short_run(x, i, width):
-    """Magnitudes of one vector, or the larger ones of two."""
-    return _pair_magnitudes(x, i) if width > LANES else load(x, i) & splat_bits(ABSOLUTE)
-
-
-@stage
-def _four_runs(x, i, width):
-    """Four runs, folded twice."""
-    left = fold_first(_short_run(x, i, width), _short_run(x, i + width, width))
-    return fold_second(left, fold_first(_short_run(x, i + 2 * width, width), _short_run(x, i + 3 * width, width)))
 
 
 @stage

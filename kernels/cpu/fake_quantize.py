@@ -7,6 +7,7 @@ split over threads gives the same bits. Segments whose scales leave the plan's b
 import numpy as np
 
 from lowbit.kernels.cpu.band import block_inverse, block_of, locate, reach, scratch_size
+from lowbit.kernels.cpu.drawn_rows import draw_row
 from lowbit.kernels.cpu.jit import kernel, stage
 from lowbit.kernels.cpu.lane_candidates import lane_scratch
 from lowbit.kernels.cpu.memory import (
@@ -23,6 +24,7 @@ from lowbit.kernels.cpu.memory import (
     store_stream,
 )
 from lowbit.kernels.cpu.pairs import PAIR, alike, load_pair, load_real_pair, store_pair, stream_pair
+from lowbit.kernels.cpu.plain_pairs import plain_pairs
 from lowbit.kernels.cpu.random import SLACK, draw_run, drawn
 from lowbit.kernels.cpu.rotated_segments import segment_cells, segment_scratch
 from lowbit.kernels.cpu.rounding import element_constants, mode_constants, round_to_values, value_constants
@@ -102,13 +104,21 @@ def _round_rows(
     inverse = np.int64(0) if splits else block_inverse(width)
     for row in range(rows):
         base, lane = start + row * stride, 0
-        if draw is None:
+        if draw is not None:
+            lane = draw_run(p, draw, base, columns, words)
+            paired = 0 if splits else draw_row(
+                p, element, value, x, out, base, columns, inverse, encodes, scales, ahead, stream, words, lane
+            )  # fmt: skip
+        elif entries is None:
+            paired = plain_pairs(
+                p, element, value, x, out, base, columns, width, inverse, encodes, scales, lane_encodes, lane_scales,
+                ahead, stream,
+            )  # fmt: skip
+        else:
             paired = _pairs_of_blocks(
                 element, value, table, x, out, base, columns, width, encodes, scales, lane_encodes, lane_scales,
                 ahead, stream,
             )  # fmt: skip
-        else:
-            lane = draw_run(p, draw, base, columns, words)
         for i in range(paired, columns, LANES):
             if splits:
                 encode, scale = load_reals(lane_encodes, i), load_reals(lane_scales, i)

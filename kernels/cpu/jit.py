@@ -17,6 +17,7 @@ import llvmlite
 from numba import __version__ as numba_version
 from numba import njit, typeof
 from numba.core import config
+from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic as numba_intrinsic
 from numba.extending import overload as numba_overload
 
@@ -67,6 +68,12 @@ def intrinsic(function: Callable[..., Any]) -> Any:
 def by_type(stub: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
     """Make calls of `stub` in kernels mean the function that the decorated one returns for the arguments' types."""
     return numba_overload(stub, jit_options=OPTIONS)  # pyright: ignore[reportArgumentType]
+
+
+def processor_has(feature: str) -> bool:
+    """Whether the processor that is compiled for has a feature, by LLVM's name for it."""
+    features = config.CPU_FEATURES if config.CPU_FEATURES is not None else get_host_cpu_features()  # pyright: ignore
+    return f"+{feature}" in features.split(",")
 
 
 @cache

@@ -13,16 +13,23 @@ import numpy as np
 
 from lowbit.kernels.cpu.jit import kernel, small_stage, stage
 from lowbit.kernels.cpu.memory import keep, memory
+from lowbit.kernels.cpu.philox import (
+    FIRST_MULTIPLIER,
+    FIRST_STEP,
+    ROUNDS,
+    SECOND_MULTIPLIER,
+    SECOND_STEP,
+    WORD,
+    philox,
+    philox_16,
+    philox_32,
+)
 from lowbit.kernels.cpu.scratch import load_integers, octets, shorts, store_interleaved, store_longs
 from lowbit.kernels.cpu.vector import LANES, lane_numbers, splat_bits, splat_long, where_zero
 
-ROUNDS = 10
-FIRST_MULTIPLIER, SECOND_MULTIPLIER = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
-FIRST_STEP, SECOND_STEP = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
-WORD = np.uint64(0xFFFFFFFF)
 HALF = np.uint64(32)
 
-SLACK = 6 * LANES
+SLACK = 10 * LANES
 """Words of scratch memory beyond one an element: runs are filled with whole vectors of counters."""
 
 CHUNK = 1024
@@ -30,35 +37,18 @@ CHUNK = 1024
 
 
 @stage
-def philox(counters, stream, seed):
-    """Words 0 and 1, and 2 and 3 (low words first) of sixteen counters: Longs of n // P in, two Longs out.
-
-    Only the low halves of the working words count; what lies above them is never read.
-    """
-    word, half = splat_long(WORD), splat_long(HALF)
-    first, second = splat_long(FIRST_MULTIPLIER), splat_long(SECOND_MULTIPLIER)
-    a, b, c, d = counters & word, counters >> half, splat_long(np.uint64(stream)), splat_long(np.uint64(0))
-    low, high = seed & WORD, seed >> HALF
-    for _ in range(ROUNDS):
-        left, right = (a & word) * first, (c & word) * second
-        a, b = (right >> half) ^ b ^ splat_long(low), right
-        c, d = (left >> half) ^ d ^ splat_long(high), left
-        low, high = (low + FIRST_STEP) & WORD, (high + SECOND_STEP) & WORD
-    return (a & word) | (b << half), (c & word) | (d << half)
-
-
-@stage
 def random_word(index, bits, seed, stream):
     """The random bits of a single index, by scalar arithmetic."""
     per_counter = np.uint64(128 // bits)
     counter, lane = np.uint64(index) // per_counter, np.uint64(index) % per_counter
-    a, b, c, d = counter & WORD, counter >> HALF, np.uint64(stream), np.uint64(0)
-    low, high = seed & WORD, seed >> HALF
+    word = np.uint64(WORD)
+    a, b, c, d = counter & word, counter >> HALF, np.uint64(stream), np.uint64(0)
+    low, high = seed & word, seed >> HALF
     for _ in range(ROUNDS):
-        left, right = a * FIRST_MULTIPLIER, c * SECOND_MULTIPLIER
-        a, b = (right >> HALF) ^ b ^ low, right & WORD
-        c, d = (left >> HALF) ^ d ^ high, left & WORD
-        low, high = (low + FIRST_STEP) & WORD, (high + SECOND_STEP) & WORD
+        left, right = a * np.uint64(FIRST_MULTIPLIER), c * np.uint64(SECOND_MULTIPLIER)
+        a, b = (right >> HALF) ^ b ^ low, right & word
+        c, d = (left >> HALF) ^ d ^ high, left & word
+        low, high = (low + np.uint64(FIRST_STEP)) & word, (high + np.uint64(SECOND_STEP)) & word
     shift = np.uint64(bits) * lane
     pair = a | (b << HALF) if shift < np.uint64(64) else c | (d << HALF)
     return np.uint32((pair >> (shift & np.uint64(63))) & ((np.uint64(1) << np.uint64(bits)) - np.uint64(1)))
@@ -81,10 +71,12 @@ def fill_random(draw, bits, start, count, words):
     axis = draw[0]
     place = start % axis.length
     if axis.stride == np.uint64(1) and place + count <= axis.length:
-        index = _logical_index(draw, start)
-        lane = np.int64(index & np.uint64(128 // bits - 1))
-        _fill_run(draw, bits, index, lane + count, words)
-        return lane
+        index, per_counter = _logical_index(draw, start), np.uint64(128 // bits)
+        counter, last = index // per_counter, (index + np.uint64(count)) // per_counter
+        if counter >> HALF == last >> HALF:
+            lane = np.int64(index & (per_counter - np.uint64(1)))
+            _fill_run(draw, counter, (lane + count) * bits, words)
+            return lane
     filled = 0
     while filled < count:
         place = (start + filled) % axis.length
@@ -105,20 +97,23 @@ def _logical_index(draw, position):
 
 
 @stage
-def _fill_run(draw, bits, index, count, words):
-    """Bits of consecutive indices, from the counter that holds `index` on, for at least `count` elements."""
-    seed, stream = draw[0].seed, draw[0].stream
-    counter = index // np.uint64(128 // bits)
-    for i in range(0, count * bits, 128 * LANES):
-        pair, other = philox(splat_long(counter) + lane_numbers(), stream, seed)
-        store_interleaved(words, i // 32, pair, other)
-        counter += np.uint64(LANES)
+def _fill_run(draw, counter, count, words):
+    """At least `count` bits from consecutive counters with the same high word."""
+    seed, stream = draw[0].seed, np.uint64(draw[0].stream)
+    end = (count + 127) // 128
+    for i in range(0, end, 2 * LANES):
+        if i + LANES < end:
+            pair, other, next_pair, next_other = philox_32(counter + np.uint64(i), stream, seed)
+            store_interleaved(words, 4 * (i + LANES), next_pair, next_other)
+        else:
+            pair, other = philox_16(counter + np.uint64(i), stream, seed)
+        store_interleaved(words, 4 * i, pair, other)
 
 
 @stage
 def _fill_strided(draw, bits, index, stride, first, count, words):
     """Bits of indices that are `stride` apart, for elements first..first + count (and up to 15 more)."""
-    seed, stream = draw[0].seed, draw[0].stream
+    seed, stream = draw[0].seed, np.uint64(draw[0].stream)
     steps = lane_numbers() * splat_long(stride)
     for i in range(first, first + count, LANES):
         indices = splat_long(index) + steps

@@ -8,19 +8,11 @@ compare with every start in turn. Both give the same entry.
 from typing import Any
 
 from llvmlite import ir
-from numba.core import config
 from numba.core.cgutils import get_or_insert_function
-from numba.core.codegen import get_host_cpu_features
 
-from lowbit.kernels.cpu.jit import intrinsic, stage
+from lowbit.kernels.cpu.jit import intrinsic, processor_has, stage
 from lowbit.kernels.cpu.memory import load, load_reals, memory
 from lowbit.kernels.cpu.vector import BITS, LANES, REALS, Reals, constant, shuffle
-
-
-def _permutes() -> bool:
-    """Whether the processor that is compiled for selects among sixteen lanes by sixteen numbers."""
-    features = config.CPU_FEATURES if config.CPU_FEATURES is not None else get_host_cpu_features()  # pyright: ignore
-    return "+avx512f" in features.split(",")
 
 
 @intrinsic
@@ -31,7 +23,7 @@ def look_up(typing_context: Any, starts: Any, entries: Any, numbers: Any) -> Any
     """
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return (_searched if _permutes() else _compared)(builder, *args)
+        return (_searched if processor_has("avx512f") else _compared)(builder, *args)
 
     return entries(Reals, entries, Reals), emit
 

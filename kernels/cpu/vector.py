@@ -25,6 +25,9 @@ F16, F32 = ir.HalfType(), ir.FloatType()
 BITS, REALS, LONGS = ir.VectorType(I32, LANES), ir.VectorType(F32, LANES), ir.VectorType(I64, LANES)
 
 
+SHORTS = ir.VectorType(I16, 2 * LANES)
+
+
 class LanesType(types.Type):
     """Sixteen lanes of one kind."""
 
@@ -189,6 +192,17 @@ def first_lane(typing_context: Any, value: Any) -> Any:
 
 
 @intrinsic
+def halves_in_turn(typing_context: Any, value: Any) -> Any:
+    """The first two quarters lane by lane in turn, then the last two."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        lanes = [half + 4 * side + lane for half in (0, 8) for lane in range(4) for side in (0, 1)]
+        return shuffle(builder, args[0], args[0], lanes)
+
+    return value(value), emit
+
+
+@intrinsic
 def larger(typing_context: Any, left: Any, right: Any) -> Any:
     """Lane-wise unsigned maximum."""
 
@@ -239,14 +253,18 @@ def where_zero(typing_context: Any, tested: Any, yes: Any, no: Any) -> Any:
     return yes(tested, yes, yes), emit
 
 
-def _fold(low: list[int], high: list[int]) -> Any:
-    """Lane-wise unsigned maximum of two selections among the lanes of two vectors (the second's are 16 to 31)."""
+def _fold(low: list[int], high: list[int], kind: Any = BITS) -> Any:
+    """Lane-wise unsigned maximum of two selections among the lanes of two vectors (the second's are 16 to 31).
+
+    kind: the lanes that are compared, 32 bits wide, or two of 16 bits in each.
+    """
 
     @intrinsic
     def function(typing_context: Any, left: Any, right: Any) -> Any:
         def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            first, second = (shuffle(builder, args[0], args[1], lanes) for lanes in (low, high))
-            return builder.select(builder.icmp_unsigned(">", first, second), first, second)
+            chosen = (shuffle(builder, args[0], args[1], lanes) for lanes in (low, high))
+            first, second = (builder.bitcast(lanes, kind) for lanes in chosen)
+            return builder.bitcast(builder.select(builder.icmp_unsigned(">", first, second), first, second), BITS)
 
         return Bits(Bits, Bits), emit
 
@@ -263,11 +281,16 @@ def _quarters(quarters: list[int]) -> list[int]:
     return [4 * quarter + lane for quarter in quarters for lane in range(4)]
 
 
+_ROUNDS = (
+    (_in_quarters([0, 1, 4, 5]), _in_quarters([2, 3, 6, 7])),
+    (_in_quarters([0, 2, 4, 6]), _in_quarters([1, 3, 5, 7])),
+    (_quarters([0, 1, 4, 5]), _quarters([2, 3, 6, 7])),
+    (_quarters([0, 2, 4, 6]), _quarters([1, 3, 5, 7])),
+)
 # Folding 16 vectors in four rounds leaves the largest lane of vector i in lane i.
-fold_first = _fold(_in_quarters([0, 1, 4, 5]), _in_quarters([2, 3, 6, 7]))
-fold_second = _fold(_in_quarters([0, 2, 4, 6]), _in_quarters([1, 3, 5, 7]))
-fold_third = _fold(_quarters([0, 1, 4, 5]), _quarters([2, 3, 6, 7]))
-fold_last = _fold(_quarters([0, 2, 4, 6]), _quarters([1, 3, 5, 7]))
+fold_first, fold_second, fold_third, fold_last = (_fold(*lanes) for lanes in _ROUNDS)
+# The same for lanes of two 16-bit numbers, each the larger one of its half.
+fold_words_first, fold_words_second, fold_words_third, fold_words_last = (_fold(*lanes, SHORTS) for lanes in _ROUNDS)
 
 
 ABSOLUTE = np.uint32(0x7FFFFFFF)

@@ -40,7 +40,7 @@ def test_bits_are_those_of_the_oracle(bits: int) -> None:
     words = (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)
     octets = b"".join(word.to_bytes(4, "little") for word in words)
     assert lb.random_bits(128 // bits, bits=bits, seed=0).astype(f"<u{bits // 8}").tobytes() == octets
-    for offset in (0, 3, 1023, 2**33 + 5, 2**64 - 3000):
+    for offset in (0, 3, 1023, 2**33 + 5, (128 // bits << 32) - 1000, 2**64 - 3000):
         got = lb.random_bits(2900, bits=bits, seed=SEED, stream=2**32 - 1, offset=offset)
         assert got.dtype.itemsize == bits // 8
         for i in (*range(40), *range(1000, 1040), *range(2860, 2900)):

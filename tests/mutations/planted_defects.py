@@ -155,8 +155,8 @@ _DRAWS = (
     Defect(
         "Philox counters are off by one",
         f"{_KERNELS}/random.py",
-        "counter = index // np.uint64(128 // bits)\n    for",
-        "counter = index // np.uint64(128 // bits) + np.uint64(1)\n    for",
+        "            _fill_run(draw, counter, (lane + count) * bits, words)\n",
+        "            _fill_run(draw, counter + np.uint64(1), (lane + count) * bits, words)\n",
         _RANDOM,
     ),
     Defect(
@@ -175,9 +175,9 @@ _DRAWS = (
     ),
     Defect(
         "the high half of the seed is dropped",
-        f"{_KERNELS}/random.py",
-        "    low, high = seed & WORD, seed >> HALF\n    for _ in range(ROUNDS):\n        left, right = (a & word)",
-        "    low, high = seed & WORD, np.uint64(0)\n    for _ in range(ROUNDS):\n        left, right = (a & word)",
+        f"{_KERNELS}/philox.py",
+        "keys = [builder.and_(seed, word), builder.lshr(seed, ir.Constant(I64, 32))]",
+        "keys = [builder.and_(seed, word), ir.Constant(I64, 0)]",
         _RANDOM,
     ),
     Defect(

@@ -13,8 +13,18 @@ from lowbit.errors import UnsupportedError
 from lowbit.formats.binary32 import binary32, quotient
 from lowbit.formats.block import BlockFormat
 from lowbit.formats.options import Alternative
-from lowbit.formats.rounding import Arithmetic, Peak, Rounding, ScaleRule, Select, Statistic, Stochastic, ZeroPoint
-from lowbit.lowering import KernelPlan, exact_only, fill_level, frozen, plan_for
+from lowbit.formats.rounding import (
+    Arithmetic,
+    Overflow,
+    Peak,
+    Rounding,
+    ScaleRule,
+    Select,
+    Statistic,
+    Stochastic,
+    ZeroPoint,
+)
+from lowbit.lowering import Entries, KernelPlan, exact_only, fill_level, frozen, plan_for
 from lowbit.rounding_rules import TABLE
 from lowbit.second_level import tensor_level, with_tensor_level
 
@@ -61,7 +71,7 @@ class BlockwisePlan:
     `tables`: those of irregular grids, one row a plan, of which the first `sizes` entries count. `nearest` and
     `nearest_tables` are the same to nearest even, by which candidates are compared whatever rounding is asked for.
     `lanes`: the plan of the vector kernels, which choose between candidates of one element; without a vector path
-    where they cannot.
+    where they cannot. `nearest_entries`: the small table of that element to nearest even, or None.
     """
 
     plans: np.ndarray
@@ -72,11 +82,12 @@ class BlockwisePlan:
     nearest_tables: np.ndarray
     sizes: np.ndarray
     lanes: KernelPlan
+    nearest_entries: Entries
 
     @property
-    def chosen(self) -> tuple[np.ndarray, np.ndarray]:
+    def chosen(self) -> tuple[np.ndarray, np.ndarray, Entries]:
         """What the vector kernels choose by."""
-        return self.block, self.factors
+        return self.block, self.factors, self.nearest_entries
 
 
 @lru_cache(maxsize=256)
@@ -114,6 +125,7 @@ def _without_level(fmt: BlockFormat, mode: Rounding | Stochastic) -> BlockwisePl
         nearest_tables=nearest_tables,
         sizes=sizes,
         lanes=lanes if _differ_in_scale(fmt) else exact_only(lanes),
+        nearest_entries=plan_for(_single_formats(fmt)[0], Rounding.NEAREST_EVEN).entries,
     )
 
 
@@ -123,6 +135,8 @@ def _differ_in_scale(fmt: BlockFormat) -> bool:
     Scales of four over six must not shrink from candidate to candidate: none vanishes that the first one has.
     """
     if fmt.needs_seed or fmt.side_bits or fmt.statistic is not Statistic.AMAX or fmt.block is None:
+        return False
+    if fmt.overflow is not Overflow.SATURATE:
         return False
     factored = fmt.arithmetic is Arithmetic.TRANSFORMER_ENGINE
     growing = all(candidate.target <= fmt.candidates[0].target for candidate in fmt.candidates)

@@ -107,6 +107,10 @@ PLAN = np.dtype(
 )
 
 
+Entries = tuple[np.ndarray, np.ndarray, np.ndarray] | None
+"""Sixteen (starts, values, codes) of a small irregular grid, or None (see `vector_entries`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class KernelPlan:
     """What kernels read: one PLAN entry, and the TABLE of an irregular grid (or empty).
@@ -117,7 +121,7 @@ class KernelPlan:
     record: np.ndarray
     table: np.ndarray
     nearest_even: bool
-    entries: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+    entries: Entries = None
 
 
 @lru_cache(maxsize=512)

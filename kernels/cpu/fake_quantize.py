@@ -53,7 +53,7 @@ def qdq_items(x, out, plan, grid_record, given, rotation, draw, chosen, entries,
     amaxes, words = memory(scratch), advance(memory(scratch), 6 * size)
     maxima, encodes = advance(amaxes, size), reals(advance(amaxes, 2 * size))
     scales, wide_encodes, wide_scales = advance(encodes, size), advance(encodes, 2 * size), advance(encodes, 3 * size)
-    turned, lanes = segment_scratch(rotation, size), scratch if chosen is None else lane_scratch(grid)
+    turned, lanes = segment_scratch(rotation, size), scratch if chosen is None else lane_scratch(grid, chosen)
     for item in range(first, last):
         band, column, start, rows, columns = locate(grid, item)
         cells = segment_cells(source, start, grid.columns, columns, rotation, turned, size)

@@ -6,46 +6,73 @@ contract's order (docs/numerics.md §12), so it decides as the exact stage does,
 
 import numpy as np
 
-from lowbit.kernels.cpu.jit import stage
-from lowbit.kernels.cpu.memory import load, load_one, load_reals, load_some, memory, store_codes, store_reals
-from lowbit.kernels.cpu.rounding import element_constants, round_to_values, value_constants
-from lowbit.kernels.cpu.scale import float_scales
+from lowbit.kernels.cpu.band import scratch_size
+from lowbit.kernels.cpu.jit import small_stage, stage
+from lowbit.kernels.cpu.memory import (
+    advance,
+    line_of,
+    load,
+    load_one,
+    load_reals,
+    load_some,
+    memory,
+    reals,
+    store_codes,
+    store_reals,
+)
+from lowbit.kernels.cpu.rounding import element_constants, scaled, scaled_magnitude
+from lowbit.kernels.cpu.scale import divides, float_scales, in_place
+from lowbit.kernels.cpu.tables import look_up, table_constants
 from lowbit.kernels.cpu.transpose import transpose
 from lowbit.kernels.cpu.vector import (
     ABSOLUTE,
+    EXPONENT,
     LANES,
     added_lanes,
     as_bits,
     as_real,
     first_lane,
+    larger,
     largest,
     real_of,
+    smaller,
     splat_bits,
     splat_real,
     where_less,
+    where_zero,
 )
 from lowbit.lowering import POWER_OF_TWO
 
 EXPONENT_STEP = np.uint32(1 << 23)
+MIDDLE_BIT = np.uint32(1 << 22)
+"""The highest mantissa bit: that of 1.5 times a power of two."""
 
 
 @stage
-def lane_scratch(grid):
-    """Scratch memory for the elements of sixteen blocks, or of a tile."""
-    return np.empty(LANES * (max(grid.width, grid.height) + LANES), np.uint32)
+def lane_scratch(grid, chosen):
+    """Scratch memory for the elements of sixteen blocks, or of a tile, and for the scales of all candidates."""
+    return np.empty(_cells_size(grid) + 2 * chosen[0][0].candidates * scratch_size(grid), np.uint32)
+
+
+@small_stage
+def _cells_size(grid):
+    return LANES * (max(grid.width, grid.height) + LANES)
 
 
 @stage
-def choose_lanes(p, chosen, x, start, stride, rows, columns, width, amaxes, count, encodes, scales, lanes):
+def choose_lanes(p, grid, chosen, x, start, rows, columns, width, amaxes, count, encodes, scales, lanes):
     """Replace the scales of `count` blocks inside the plan's bounds by those of their best candidates.
 
-    chosen: (BLOCK record, factors) of a BlockwisePlan. True if the blocks need the exact stage instead: a tile whose
-    height is no power of two, or a processor that flushes subnormal errors to zero.
+    chosen: (BLOCK record, factors, table entries to nearest even or None) of a BlockwisePlan. True if the blocks need
+    the exact stage instead: a tile whose height is no power of two, or a processor that flushes subnormal errors to
+    zero.
     """
-    block, factors = chosen
-    b, cells = block[0], memory(lanes)
+    block, factors, entries = chosen
+    b, cells, stride, size = block[0], line_of(memory(lanes)), grid.columns, scratch_size(grid)
+    options, constants = reals(advance(cells, _cells_size(grid) - LANES)), _error_constants(p, b, entries)
     if (b.tile and rows & (rows - 1)) or real_of(p.smallest_bits) == np.float32(0):
         return True
+    _scales_of_candidates(p, b, factors, amaxes, count, encodes, scales, options, size)
     for first in range(0, count, 1 if b.tile else LANES):
         left = columns - first * width
         if b.tile:
@@ -57,21 +84,48 @@ def choose_lanes(p, chosen, x, start, stride, rows, columns, width, amaxes, coun
         else:
             here, length = min(LANES, count - first), min(width, left)
             _fill_lanes(x, start + first * width, width, here, length, min(width, left - (here - 1) * width), cells)
-        _choose(p, b, factors, cells, length, load(amaxes, first), first, encodes, scales)
+        _choose(p, b, constants[0], constants[2], constants[1], cells, length, advance(options, first), size, first, encodes, scales)
     return False
+
+
+@stage
+def _scales_of_candidates(p, b, factors, amaxes, count, encodes, scales, options, size):
+    """Write the (encode, scale) of all candidates of all blocks, an array of `size` entries each.
+
+    `encodes` and `scales` are those without a choice (rule mse: the smaller ones, which come second).
+    """
+    for i in range(b.candidates):
+        new_encodes, new_scales = advance(options, 2 * i * size), advance(options, (2 * i + 1) * size)
+        for first in range(0, count, LANES):
+            if p.scale_family == POWER_OF_TWO:
+                encode, scale = load_reals(encodes, first), load_reals(scales, first)
+                if i == 0:
+                    encode, scale = as_real(as_bits(encode) + splat_bits(EXPONENT_STEP)), scale + scale
+            else:
+                base = as_real(load(amaxes, first)) / splat_real(np.float32(b.base_target))
+                base = base * splat_real(np.float32(b.encode))
+                scale, encode = float_scales(p, base * splat_real(np.float32(factors[i])))
+            store_reals(new_encodes, first, encode)
+            store_reals(new_scales, first, scale)
 
 
 @stage
 def _fill_lanes(x, start, stride, count, length, last_length, cells):
     """Runs of `length` elements, the last of them shorter, one a lane; zeros beyond their ends add no error."""
-    for i in range(0, length, LANES):
-        if count == LANES and i + LANES <= last_length:
-            transpose(x, start + i, stride, cells, i * LANES)
-        else:
-            for lane in range(LANES):
-                end = length if lane < count - 1 else last_length if lane == count - 1 else 0
-                for j in range(i, min(i + LANES, length)):
-                    cells[j * LANES + lane] = load_one(x, start + lane * stride + j) if j < end else np.uint32(0)
+    whole = last_length - last_length % LANES if count == LANES else 0
+    for i in range(0, whole, LANES):
+        transpose(x, start + i, stride, cells, i * LANES)
+    if whole < length:
+        _fill_rest(x, start, stride, count, whole, length, last_length, cells)
+
+
+@stage
+def _fill_rest(x, start, stride, count, first, length, last_length, cells):
+    """Elements from `first` on, one by one: a stage of its own, whose constants short fills need not set up."""
+    for lane in range(LANES):
+        end = length if lane < count - 1 else last_length if lane == count - 1 else 0
+        for j in range(first, length):
+            cells[j * LANES + lane] = load_one(x, start + lane * stride + j) if j < end else np.uint32(0)
 
 
 @stage
@@ -83,22 +137,31 @@ def _load_columns(x, start, stride, rows, count, cells):
 
 
 @stage
-def _choose(p, b, factors, cells, length, amax, first, encodes, scales):
-    """Compare the candidates of sixteen blocks, or of one tile, from `first` on, and write the best one's numbers."""
-    element, value = element_constants(p), value_constants(p)
-    plain_encode, plain_scale = load_reals(encodes, first), load_reals(scales, first)
-    if b.tile:
-        amax, plain_encode, plain_scale = first_lane(amax), first_lane(plain_encode), first_lane(plain_scale)
-    best_encode, best_scale = _candidate(p, b, factors[0], 0, amax, plain_encode, plain_scale)
+def _choose(p, b, element, level, table, cells, length, options, size, first, encodes, scales):
+    """Compare the candidates of sixteen blocks, or of one tile, from `first` on, and write the best one's numbers.
+
+    Two candidates at a time: the order of additions is fixed within each sum, and the processor adds for both at once.
+    """
+    best_encode, best_scale = load_reals(options, 0), load_reals(options, size)
     least = splat_real(np.float32(np.inf))
-    for i in range(b.candidates):
-        encode, scale = _candidate(p, b, factors[i], i, amax, plain_encode, plain_scale)
-        error = _errors(element, value, b, cells, length, encode, scale)
+    for i in range(0, b.candidates, 2):
+        at, next_at = 2 * i * size, 2 * min(i + 1, b.candidates - 1) * size
+        encode, scale = load_reals(options, at), load_reals(options, at + size)
+        next_encode, next_scale = load_reals(options, next_at), load_reals(options, next_at + size)
         if b.tile:
-            error = added_lanes(error)
-        best_encode = where_less(error, least, encode, best_encode)
-        best_scale = where_less(error, least, scale, best_scale)
+            encode, scale = first_lane(encode), first_lane(scale)
+            next_encode, next_scale = first_lane(next_encode), first_lane(next_scale)
+        if table is not None:
+            error, next_error = _table_errors(p, b, table, level, cells, length, encode, scale, next_encode, next_scale)
+        else:
+            error, next_error = _errors(p, b, element, level, cells, length, encode, scale, next_encode, next_scale)
+        if b.tile:
+            error, next_error = added_lanes(error), added_lanes(next_error)
+        best_encode, best_scale = where_less(error, least, encode, best_encode), where_less(error, least, scale, best_scale)
         least = where_less(error, least, error, least)
+        best_encode = where_less(next_error, least, next_encode, best_encode)
+        best_scale = where_less(next_error, least, next_scale, best_scale)
+        least = where_less(next_error, least, next_error, least)
     if b.tile:
         encodes[first], scales[first] = real_of(largest(as_bits(best_encode))), real_of(largest(as_bits(best_scale)))
     else:
@@ -107,33 +170,106 @@ def _choose(p, b, factors, cells, length, amax, first, encodes, scales):
 
 
 @stage
-def _candidate(p, b, factor, i, amax, encode, scale):
-    """(encode, scale) of a candidate; `encode` and `scale` are those without a choice (rule mse: the smaller ones)."""
-    if p.scale_family == POWER_OF_TWO:
-        larger_encode = as_real(as_bits(encode) + splat_bits(EXPONENT_STEP))
-        return (larger_encode, scale + scale) if i == 0 else (encode, scale)
-    base = as_real(amax) / splat_real(np.float32(b.base_target)) * splat_real(np.float32(b.encode))
-    new_scale, new_encode = float_scales(p, base * splat_real(np.float32(factor)))
-    return new_encode, new_scale
+def _error_constants(p, b, entries):
+    """What errors are computed with, as vectors: read once, since the compiler cannot know that stores leave it."""
+    return (
+        element_constants(p),
+        table_constants(entries),
+        (
+            splat_real(np.float32(b.level_amax if b.level_error else p.tensor_scale)),
+            splat_real(np.float32(b.level_product)),
+        ),
+    )
+
+
+@small_stage
+def _errors(p, b, element, level, cells, length, encode, scale, next_encode, next_scale):
+    """The errors of every lane's run with two candidates, each summed in order.
+
+    All regular grids are mirrored here: signs do not matter.
+    """
+    total, next_total, divide = splat_real(np.float32(0)), splat_real(np.float32(0)), divides(p)
+    if in_place(p):
+        for i in range(0, length * LANES, LANES):
+            bits = load(cells, i) & splat_bits(ABSOLUTE)
+            number = smaller(_nearest(element, as_real(bits), as_bits(encode)), scale)
+            next_number = smaller(_nearest(element, as_real(bits), as_bits(next_encode)), next_scale)
+            total, next_total = _with_error(b, total, number, bits), _with_error(b, next_total, next_number, bits)
+    elif p.mantissa == 1:  # powers of two, and these times 1.5: what 1 and 1.5 decode to is all that is rounded
+        ones, next_ones = _of_one(b, scale, level), _of_one(b, next_scale, level)
+        for i in range(0, length * LANES, LANES):
+            bits = load(cells, i) & splat_bits(ABSOLUTE)
+            number, next_number = _scaled_nearest(element, bits, encode, divide), _scaled_nearest(element, bits, next_encode, divide)
+            total = _with_error(b, total, _times(number, ones), bits)
+            next_total = _with_error(b, next_total, _times(next_number, next_ones), bits)
+    else:
+        for i in range(0, length * LANES, LANES):
+            bits = load(cells, i) & splat_bits(ABSOLUTE)
+            number, next_number = _scaled_nearest(element, bits, encode, divide), _scaled_nearest(element, bits, next_encode, divide)
+            total = _with_error(b, total, _decoded(b, number * scale, level), bits)
+            next_total = _with_error(b, next_total, _decoded(b, next_number * next_scale, level), bits)
+    return total, next_total
 
 
 @stage
-def _errors(element, value, b, cells, length, encode, scale):
-    """The errors of every lane's run, summed in order."""
-    inside, drops, divide, simple, dropped, ceiling, level, zero, zero_signs, beyond_signs = value
-    one, amax = splat_real(np.float32(1)), splat_real(np.float32(b.level_amax))
-    product, total = splat_real(np.float32(b.level_product)), splat_real(np.float32(0))
-    if b.level_error:
-        level = one
-    plain = (inside, drops, divide, simple, dropped, ceiling, level, zero, zero_signs, beyond_signs)
+def _table_errors(p, b, table, level, cells, length, encode, scale, next_encode, next_scale):
+    """`_errors` for an irregular grid."""
+    total, next_total, divide = splat_real(np.float32(0)), splat_real(np.float32(0)), divides(p)
     for i in range(0, length * LANES, LANES):
         bits = load(cells, i)
-        number = as_real(round_to_values(element, plain, None, None, bits, encode, scale, None))
-        if b.level_error:
-            number = number * amax / product
-        difference = number - as_real(bits)
-        if b.absolute:
-            total = total + as_real(as_bits(difference) & splat_bits(ABSOLUTE))
-        else:
-            total = total + difference * difference
-    return total
+        number, next_number = _in_table(table, bits, encode, divide), _in_table(table, bits, next_encode, divide)
+        total = _with_error(b, total, _decoded(b, number * scale, level), bits)
+        next_total = _with_error(b, next_total, _decoded(b, next_number * next_scale, level), bits)
+    return total, next_total
+
+
+@small_stage
+def _in_table(table, bits, encode, divide):
+    """The entry of an irregular grid."""
+    starts, values, _ = table
+    return look_up(starts, values, scaled(bits, encode, divide))
+
+
+@small_stage
+def _scaled_nearest(element, bits, encode, divide):
+    """Scaled magnitudes on a regular grid."""
+    lowest, _, clamp, _, _ = element
+    return _nearest(element, smaller(scaled_magnitude(bits, encode, divide), clamp), lowest)
+
+
+@small_stage
+def _nearest(element, magnitude, lowest):
+    """Magnitudes on the grid with this lowest exponent, ties to even (see `rounding`)."""
+    _, shift, _, _, _ = element
+    magnet = as_real(larger(as_bits(magnitude) & splat_bits(EXPONENT), lowest) + shift)
+    return (magnitude + magnet) - magnet
+
+
+@small_stage
+def _of_one(b, scale, level):
+    """What 1 and 1.5 decode to."""
+    return _decoded(b, scale, level), _decoded(b, splat_real(np.float32(1.5)) * scale, level)
+
+
+@small_stage
+def _times(number, ones):
+    """What numbers of one mantissa bit decode to: the product of a power of two is exact."""
+    one, middle = ones
+    of_mantissa = where_zero(as_bits(number) & splat_bits(MIDDLE_BIT), one, middle)
+    return as_real(as_bits(number) & splat_bits(EXPONENT)) * of_mantissa
+
+
+@small_stage
+def _decoded(b, number, level):
+    """What errors are taken of, from element times scale: the value, or four over six's number past both levels."""
+    factor, product = level
+    return number * factor / product if b.level_error else number * factor
+
+
+@small_stage
+def _with_error(b, total, value, bits):
+    """`total` and one error more in every lane."""
+    difference = value - as_real(bits)
+    if b.absolute:
+        return total + as_real(as_bits(difference) & splat_bits(ABSOLUTE))
+    return total + difference * difference

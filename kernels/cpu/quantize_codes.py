@@ -41,7 +41,7 @@ def quantize_items(
     scales, wide_encodes, wide_scales = advance(encodes, size), advance(encodes, 2 * size), advance(encodes, 3 * size)
     row_bytes = (grid.columns * p.bits + 7) // 8
     blocks = (grid.columns + grid.width - 1) // grid.width
-    turned, lanes = segment_scratch(rotation, size), scratch if chosen is None else lane_scratch(grid)
+    turned, lanes = segment_scratch(rotation, size), scratch if chosen is None else lane_scratch(grid, chosen)
     for item in range(first, last):
         band, column, start, rows, columns = locate(grid, item)
         cells = segment_cells(source, start, grid.columns, columns, rotation, turned, size)

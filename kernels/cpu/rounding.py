@@ -139,11 +139,11 @@ def _fraction(number):
 @small_stage
 def scaled_magnitude(bits, encode, divide):
     """|y|: the scaled magnitudes of tensor elements."""
-    return _scaled(bits & splat_bits(ABSOLUTE), encode, divide)
+    return scaled(bits & splat_bits(ABSOLUTE), encode, divide)
 
 
 @small_stage
-def _scaled(bits, encode, divide):
+def scaled(bits, encode, divide):
     """y: scaled elements."""
     if divide:
         return as_real(bits) / encode
@@ -161,7 +161,7 @@ def round_to_values(element, value, how, table, bits, encode, scale, random):
     inside, drops, divide, simple, dropped, ceiling, level, zero, zero_signs, beyond_signs = value
     if table is not None:
         starts, values, _ = table
-        return as_bits((look_up(starts, values, _scaled(bits, encode, divide)) * scale) * level)
+        return as_bits((look_up(starts, values, scaled(bits, encode, divide)) * scale) * level)
     sign = bits & splat_bits(SIGN)
     if inside:
         rounded, _, _ = _round(how, as_real(bits & splat_bits(ABSOLUTE)), as_bits(encode), shift, bits, random)
@@ -184,7 +184,7 @@ def round_to_codes(element, code, how, table, bits, encode, scale, random):
     zero = splat_bits(np.uint32(0))
     if table is not None:
         starts, _, codes = table
-        return look_up(starts, codes, _scaled(bits, encode, divide))
+        return look_up(starts, codes, scaled(bits, encode, divide))
     if drops:
         codes = _drop_bits(how, dropped, ceiling, bits, random) >> dropped
     else:

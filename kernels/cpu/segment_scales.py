@@ -27,7 +27,7 @@ def segment_scales(
     if draw is not None and has_tiny(p, draw, cells, start, grid.columns, rows, columns):
         return EXACT
     if chosen is not None and choose_lanes(
-        p, chosen, cells, start, grid.columns, rows, columns, width, amaxes, count, encodes, scales, lanes
+        p, grid, chosen, cells, start, rows, columns, width, amaxes, count, encodes, scales, lanes
     ):
         return EXACT
     return np.int64(count)

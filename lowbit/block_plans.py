@@ -18,14 +18,15 @@ from lowbit.formats.rounding import (
     Overflow,
     Peak,
     Rounding,
+    ScaleDomain,
     ScaleRule,
     Select,
     Statistic,
     Stochastic,
     ZeroPoint,
 )
-from lowbit.lowering import Entries, KernelPlan, exact_only, fill_level, frozen, plan_for
-from lowbit.rounding_rules import TABLE
+from lowbit.lowering import ROUND_TABLE, KernelPlan, exact_only, fill_level, frozen, plan_for, scale_fits
+from lowbit.rounding_rules import TABLE, padded_entries, table_of
 from lowbit.second_level import tensor_level, with_tensor_level
 
 NO_RMS, RMS_FLOOR, RMS_CEIL, RMS_NEAREST, RMS_FLOAT = range(5)
@@ -63,6 +64,10 @@ BLOCK = np.dtype(
 )
 
 
+Grids = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""(starts, values, codes, signs) of small grids: sixteen entries each, and the sign bit of those with -0, else 0."""
+
+
 @dataclass(frozen=True, slots=True)
 class BlockwisePlan:
     """`plans`: a PLAN record for each candidate, then one for the grid of peaks or zero points if there is one.
@@ -70,8 +75,9 @@ class BlockwisePlan:
     `block`: one BLOCK record. `factors`: for each candidate what multiplies the common base (four over six).
     `tables`: those of irregular grids, one row a plan, of which the first `sizes` entries count. `nearest` and
     `nearest_tables` are the same to nearest even, by which candidates are compared whatever rounding is asked for.
-    `lanes`: the plan of the vector kernels, which choose between candidates of one element; without a vector path
-    where they cannot. `nearest_entries`: the small table of that element to nearest even, or None.
+    `lanes`: the plan of the vector kernels; without a vector path where they cannot choose. `grids`: tables of at most
+    sixteen entries for every candidate, rounded as asked, where blocks choose between elements on vectors, else None.
+    `nearest_grids`: the same to nearest even, also where one irregular element has several scales.
     """
 
     plans: np.ndarray
@@ -82,12 +88,14 @@ class BlockwisePlan:
     nearest_tables: np.ndarray
     sizes: np.ndarray
     lanes: KernelPlan
-    nearest_entries: Entries
+    grids: Grids | None
+    nearest_grids: Grids | None
 
     @property
-    def chosen(self) -> tuple[np.ndarray, np.ndarray, Entries]:
-        """What the vector kernels choose by."""
-        return self.block, self.factors, self.nearest_entries
+    def chosen(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
+        """What the vector kernels choose by: (BLOCK record, factors, plans, small (starts, values) or None)."""
+        grids = None if self.nearest_grids is None else self.nearest_grids[:2]
+        return self.block, self.factors, self.nearest, grids
 
 
 @lru_cache(maxsize=256)
@@ -115,7 +123,12 @@ def blockwise_plan(
 def _without_level(fmt: BlockFormat, mode: Rounding | Stochastic) -> BlockwisePlan:
     plans, tables, sizes = _plans_of(fmt, mode)
     nearest, nearest_tables, _ = _plans_of(fmt, Rounding.NEAREST_EVEN)
-    lanes = plan_for(_single_formats(fmt)[0], mode)
+    singles = _single_formats(fmt) * (len(sizes) // len(fmt.candidates))
+    in_scale, in_grid = _differ_in_scale(fmt), _differ_in_grid(fmt)
+    grids = _grids(singles, mode) if in_grid else None
+    irregular = in_scale and fmt.element.regular is None
+    nearest_grids = _grids(singles, Rounding.NEAREST_EVEN) if irregular or grids is not None else None
+    lanes = _lanes(fmt, mode, nearest, grids is not None) if in_scale or grids is not None else None
     return BlockwisePlan(
         plans=plans,
         nearest=nearest,
@@ -124,9 +137,44 @@ def _without_level(fmt: BlockFormat, mode: Rounding | Stochastic) -> BlockwisePl
         tables=tables,
         nearest_tables=nearest_tables,
         sizes=sizes,
-        lanes=lanes if _differ_in_scale(fmt) else exact_only(lanes),
-        nearest_entries=plan_for(_single_formats(fmt)[0], Rounding.NEAREST_EVEN).entries,
+        lanes=exact_only(plan_for(singles[0], mode)) if lanes is None else lanes,
+        grids=grids,
+        nearest_grids=nearest_grids,
     )
+
+
+def _lanes(fmt: BlockFormat, mode: Rounding | Stochastic, nearest: np.ndarray, in_grid: bool) -> KernelPlan:
+    """The vector kernels' plan: the first candidate's, inside the bounds of all.
+
+    Where blocks choose between grids its largest value is 1, so that the scaled grid's largest is the scale itself.
+    """
+    plan = plan_for(_single_formats(fmt)[0], mode)
+    record = plan.record.copy()
+    record["amax_low"] = max(int(record[0]["amax_low"]), int(nearest["amax_low"].max()))
+    record["amax_high"] = min(int(record[0]["amax_high"]), int(nearest["amax_high"].min()))
+    if in_grid:
+        record["vector"], record["max"], record["overflow"] = ROUND_TABLE, 1.0, 1.0
+    return replace(plan, record=frozen(record))
+
+
+def _grids(singles: list[BlockFormat], mode: Rounding | Stochastic) -> Grids | None:
+    """The small grids of candidates, None where one of them does not fit the vector kernels."""
+    if isinstance(mode, Stochastic):
+        return None
+    entries = [padded_entries(table_of(single.element, mode)) for single in singles]
+    if any(entry is None for entry in entries):
+        return None
+    starts, values, codes = (frozen(np.concatenate(part)) for part in zip(*(e for e in entries if e), strict=True))
+    signs = [1 << 31 if single.element.has_negative_zero else 0 for single in singles]
+    return starts, values, codes, frozen(np.array(signs, np.uint32))
+
+
+def _differ_in_grid(fmt: BlockFormat) -> bool:
+    """Whether blocks of fixed size choose between elements by their amax alone, as the vector kernels want it."""
+    selects = fmt.selector_bits > 0 and fmt.side_bits == fmt.selector_bits
+    plain = fmt.statistic is Statistic.AMAX and fmt.scale_domain is ScaleDomain.DECODE and not fmt.needs_seed
+    fixed = fmt.block is not None and fmt.block.elements is not None and fmt.scale_rule is not ScaleRule.MSE
+    return selects and plain and fixed and fmt.overflow is Overflow.SATURATE and scale_fits(fmt)
 
 
 def _differ_in_scale(fmt: BlockFormat) -> bool:

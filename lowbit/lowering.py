@@ -107,10 +107,6 @@ PLAN = np.dtype(
 )
 
 
-Entries = tuple[np.ndarray, np.ndarray, np.ndarray] | None
-"""Sixteen (starts, values, codes) of a small irregular grid, or None (see `vector_entries`)."""
-
-
 @dataclass(frozen=True, slots=True)
 class KernelPlan:
     """What kernels read: one PLAN entry, and the TABLE of an irregular grid (or empty).
@@ -121,7 +117,7 @@ class KernelPlan:
     record: np.ndarray
     table: np.ndarray
     nearest_even: bool
-    entries: Entries = None
+    entries: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
 
 @lru_cache(maxsize=512)
@@ -140,7 +136,7 @@ def plan_for(fmt: BlockFormat, mode: Rounding | Stochastic = Rounding.NEAREST_EV
     if fmt.element.regular is not None:
         return KernelPlan(frozen(record), frozen(np.zeros(0, TABLE)), mode is Rounding.NEAREST_EVEN)
     table = table_of(fmt.element, mode)
-    entries = vector_entries(table, fmt, mode) if _scale_fits(fmt) else None
+    entries = vector_entries(table, fmt, mode) if scale_fits(fmt) else None
     if entries is not None:
         record["vector"] = ROUND_TABLE
     return KernelPlan(frozen(record), frozen(table), mode is Rounding.NEAREST_EVEN or entries is not None, entries)
@@ -249,7 +245,7 @@ def _vector_bounds(record: np.ndarray, fmt: BlockFormat) -> None:
     elif record["inverse_scale"][0]:
         record["vector"] = SCALAR
     elif element.regular is not None and element.min == -element.max and _in_range(element, 2.0**-24):
-        record["vector"] = ROUND_REALS if _scale_fits(fmt) else SCALAR
+        record["vector"] = ROUND_REALS if scale_fits(fmt) else SCALAR
     if fmt.is_power_of_two_scale and scale is not None:
         # shared exponents that are not clamped, from -80 on; M, at most 2^23 times a magnitude, stays finite
         target = int(record["target_exponent"][0])
@@ -258,7 +254,7 @@ def _vector_bounds(record: np.ndarray, fmt: BlockFormat) -> None:
     record["amax_low"], record["amax_high"] = low, high
 
 
-def _scale_fits(fmt: BlockFormat) -> bool:
+def scale_fits(fmt: BlockFormat) -> bool:
     """Whether scales are normal binary32 numbers that leave room for products."""
     scale = fmt.scale
     return scale is None or fmt.is_power_of_two_scale or fmt.is_float32_scale or _in_range(scale, 2.0**-40)

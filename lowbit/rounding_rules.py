@@ -148,7 +148,14 @@ def vector_entries(
     scales round on the scaled grid, which a table is not.
     """
     no_division = fmt.is_power_of_two_scale or fmt.scale_domain is ScaleDomain.ENCODE
-    if isinstance(mode, Stochastic) or len(table) > TABLE_LANES or fmt.element.has_negative_zero or no_division:
+    if isinstance(mode, Stochastic) or fmt.element.has_negative_zero or no_division:
+        return None
+    return padded_entries(table)
+
+
+def padded_entries(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """(starts, values, codes) of a deterministic mode's table in sixteen lanes, None if longer or too near zero."""
+    if len(table) > TABLE_LANES:
         return None
     starts, values = np.abs(table["start"][1:]), np.abs(table["value"])
     if min(starts.min(), values[values != 0].min()) < 2.0**-24 or values.max() > 2.0**40:

@@ -4,6 +4,7 @@ from lowbit.kernels.cpu.amax import finite_amax as finite_amax
 from lowbit.kernels.cpu.amax import long_block_amaxes as long_block_amaxes
 from lowbit.kernels.cpu.amax import run_amax_range as run_amax_range
 from lowbit.kernels.cpu.blockwise import blockwise_items as blockwise_items
+from lowbit.kernels.cpu.chosen_grids import chosen_grid_items as chosen_grid_items
 from lowbit.kernels.cpu.dequantize_codes import dequantize_items as dequantize_items
 from lowbit.kernels.cpu.dequantize_words import dequantize_word_items as dequantize_word_items
 from lowbit.kernels.cpu.exact_items import exact_qdq_items as exact_qdq_items

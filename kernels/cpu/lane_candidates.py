@@ -1,6 +1,7 @@
 """The candidate stage on vectors: sixteen blocks at a time, or the sixteen rows of a tile, one a lane.
 
-It serves formats whose candidates differ in their scale alone (four over six, mse). Every lane adds its errors in the
+It serves candidates that differ in their scale alone (four over six, mse), and those that differ in an element of four
+bits. Every lane adds its errors in the
 contract's order (docs/numerics.md §12), so it decides as the exact stage does, bit for bit.
 """
 
@@ -21,8 +22,8 @@ from lowbit.kernels.cpu.memory import (
     store_reals,
 )
 from lowbit.kernels.cpu.rounding import element_constants, scaled, scaled_magnitude
-from lowbit.kernels.cpu.scale import divides, float_scales, in_place
-from lowbit.kernels.cpu.tables import look_up, table_constants
+from lowbit.kernels.cpu.scale import ONE_BITS, divides, float_scales, in_place, scale_targets, shared_scales
+from lowbit.kernels.cpu.tables import look_up
 from lowbit.kernels.cpu.transpose import transpose
 from lowbit.kernels.cpu.vector import (
     ABSOLUTE,
@@ -43,7 +44,6 @@ from lowbit.kernels.cpu.vector import (
 )
 from lowbit.lowering import POWER_OF_TWO
 
-EXPONENT_STEP = np.uint32(1 << 23)
 MIDDLE_BIT = np.uint32(1 << 22)
 """The highest mantissa bit: that of 1.5 times a power of two."""
 
@@ -51,7 +51,14 @@ MIDDLE_BIT = np.uint32(1 << 22)
 @stage
 def lane_scratch(grid, chosen):
     """Scratch memory for the elements of sixteen blocks, or of a tile, and for the scales of all candidates."""
-    return np.empty(_cells_size(grid) + 2 * chosen[0][0].candidates * scratch_size(grid), np.uint32)
+    return np.empty(_cells_size(grid) + (2 * chosen[0][0].candidates + 1) * scratch_size(grid), np.uint32)
+
+
+@small_stage
+def best_candidates(grid, chosen, lanes):
+    """Where `choose_lanes` leaves the number of every block's candidate in its scratch memory."""
+    place = _cells_size(grid) - LANES + 2 * chosen[0][0].candidates * scratch_size(grid)
+    return advance(line_of(memory(lanes)), place)
 
 
 @small_stage
@@ -63,16 +70,17 @@ def _cells_size(grid):
 def choose_lanes(p, grid, chosen, x, start, rows, columns, width, amaxes, count, encodes, scales, lanes):
     """Replace the scales of `count` blocks inside the plan's bounds by those of their best candidates.
 
-    chosen: (BLOCK record, factors, table entries to nearest even or None) of a BlockwisePlan. True if the blocks need
+    chosen: see `BlockwisePlan`; `best_candidates` says which ones they took. True if the blocks need
     the exact stage instead: a tile whose height is no power of two, or a processor that flushes subnormal errors to
     zero.
     """
-    block, factors, entries = chosen
+    block, factors, records, grids = chosen
     b, cells, stride, size = block[0], line_of(memory(lanes)), grid.columns, scratch_size(grid)
-    options, constants = reals(advance(cells, _cells_size(grid) - LANES)), _error_constants(p, b, entries)
+    options, bests = reals(advance(cells, _cells_size(grid) - LANES)), best_candidates(grid, chosen, lanes)
+    element, level = element_constants(p), _level_constants(p, b)
     if (b.tile and rows & (rows - 1)) or real_of(p.smallest_bits) == np.float32(0):
         return True
-    _scales_of_candidates(p, b, factors, amaxes, count, encodes, scales, options, size)
+    _scales_of_candidates(b, records, factors, amaxes, count, options, size)
     for first in range(0, count, 1 if b.tile else LANES):
         left = columns - first * width
         if b.tile:
@@ -84,29 +92,39 @@ def choose_lanes(p, grid, chosen, x, start, rows, columns, width, amaxes, count,
         else:
             here, length = min(LANES, count - first), min(width, left)
             _fill_lanes(x, start + first * width, width, here, length, min(width, left - (here - 1) * width), cells)
-        _choose(p, b, constants[0], constants[2], constants[1], cells, length, advance(options, first), size, first, encodes, scales)
+        _choose(
+            p, b, element, level, grids, cells, length, advance(options, first), size, first, encodes, scales, bests
+        )
     return False
 
 
 @stage
-def _scales_of_candidates(p, b, factors, amaxes, count, encodes, scales, options, size):
-    """Write the (encode, scale) of all candidates of all blocks, an array of `size` entries each.
-
-    `encodes` and `scales` are those without a choice (rule mse: the smaller ones, which come second).
-    """
+def _scales_of_candidates(b, records, factors, amaxes, count, options, size):
+    """Write the (encode, scale) of all candidates of all blocks, an array of `size` entries each."""
     for i in range(b.candidates):
-        new_encodes, new_scales = advance(options, 2 * i * size), advance(options, (2 * i + 1) * size)
+        p = records[i]
         for first in range(0, count, LANES):
-            if p.scale_family == POWER_OF_TWO:
-                encode, scale = load_reals(encodes, first), load_reals(scales, first)
-                if i == 0:
-                    encode, scale = as_real(as_bits(encode) + splat_bits(EXPONENT_STEP)), scale + scale
-            else:
-                base = as_real(load(amaxes, first)) / splat_real(np.float32(b.base_target))
-                base = base * splat_real(np.float32(b.encode))
-                scale, encode = float_scales(p, base * splat_real(np.float32(factors[i])))
-            store_reals(new_encodes, first, encode)
-            store_reals(new_scales, first, scale)
+            amax = load(amaxes, first)
+            encode, scale = _scale_of_candidate(p, b, factors[i], amax)
+            store_reals(options, 2 * i * size + first, encode)
+            store_reals(options, (2 * i + 1) * size + first, scale)
+
+
+@small_stage
+def _scale_of_candidate(p, b, factor, amax):
+    """(encode, scale) of sixteen blocks, as the round stage takes them."""
+    if p.scale_family == POWER_OF_TWO:
+        bits, one = shared_scales(p, amax), splat_bits(ONE_BITS)
+        encode, scale = as_real(one + one - bits), as_real(bits)
+        if not b.selects and in_place(p):
+            lowest = splat_bits(np.uint32(p.min_exponent) << np.uint32(23))  # wraps where negative, as the sum does
+            encode, scale = as_real(bits + lowest), scale * splat_real(np.float32(p.max))
+    elif b.factored:
+        base = as_real(amax) / splat_real(np.float32(b.base_target)) * splat_real(np.float32(b.encode))
+        scale, encode = float_scales(p, base * splat_real(np.float32(factor)))
+    else:
+        scale, encode = float_scales(p, scale_targets(p, as_real(amax)))
+    return encode, scale
 
 
 @stage
@@ -137,48 +155,51 @@ def _load_columns(x, start, stride, rows, count, cells):
 
 
 @stage
-def _choose(p, b, element, level, table, cells, length, options, size, first, encodes, scales):
+def _choose(p, b, element, level, grids, cells, length, options, size, first, encodes, scales, bests):
     """Compare the candidates of sixteen blocks, or of one tile, from `first` on, and write the best one's numbers.
 
     Two candidates at a time: the order of additions is fixed within each sum, and the processor adds for both at once.
     """
-    best_encode, best_scale = load_reals(options, 0), load_reals(options, size)
+    best_encode, best_scale, best = load_reals(options, 0), load_reals(options, size), splat_bits(np.uint32(0))
     least = splat_real(np.float32(np.inf))
     for i in range(0, b.candidates, 2):
-        at, next_at = 2 * i * size, 2 * min(i + 1, b.candidates - 1) * size
-        encode, scale = load_reals(options, at), load_reals(options, at + size)
-        next_encode, next_scale = load_reals(options, next_at), load_reals(options, next_at + size)
+        j = min(i + 1, b.candidates - 1)
+        encode, scale = load_reals(options, 2 * i * size), load_reals(options, (2 * i + 1) * size)
+        next_encode, next_scale = load_reals(options, 2 * j * size), load_reals(options, (2 * j + 1) * size)
         if b.tile:
             encode, scale = first_lane(encode), first_lane(scale)
             next_encode, next_scale = first_lane(next_encode), first_lane(next_scale)
-        if table is not None:
-            error, next_error = _table_errors(p, b, table, level, cells, length, encode, scale, next_encode, next_scale)
+        if grids is not None:
+            error, next_error = _grid_errors(
+                p, b, grids, i, j, level, cells, length, encode, scale, next_encode, next_scale
+            )
         else:
             error, next_error = _errors(p, b, element, level, cells, length, encode, scale, next_encode, next_scale)
         if b.tile:
             error, next_error = added_lanes(error), added_lanes(next_error)
-        best_encode, best_scale = where_less(error, least, encode, best_encode), where_less(error, least, scale, best_scale)
+        best_encode = where_less(error, least, encode, best_encode)
+        best_scale = where_less(error, least, scale, best_scale)
+        best = where_less(error, least, splat_bits(np.uint32(i)), best)
         least = where_less(error, least, error, least)
         best_encode = where_less(next_error, least, next_encode, best_encode)
         best_scale = where_less(next_error, least, next_scale, best_scale)
+        best = where_less(next_error, least, splat_bits(np.uint32(j)), best)
         least = where_less(next_error, least, next_error, least)
     if b.tile:
         encodes[first], scales[first] = real_of(largest(as_bits(best_encode))), real_of(largest(as_bits(best_scale)))
+        bests[first] = largest(best)
     else:
         store_reals(encodes, first, best_encode)
         store_reals(scales, first, best_scale)
+        store_codes(bests, first, best)
 
 
-@stage
-def _error_constants(p, b, entries):
-    """What errors are computed with, as vectors: read once, since the compiler cannot know that stores leave it."""
+@small_stage
+def _level_constants(p, b):
+    """What turns element times scale into what errors are taken of."""
     return (
-        element_constants(p),
-        table_constants(entries),
-        (
-            splat_real(np.float32(b.level_amax if b.level_error else p.tensor_scale)),
-            splat_real(np.float32(b.level_product)),
-        ),
+        splat_real(np.float32(b.level_amax if b.level_error else p.tensor_scale)),
+        splat_real(np.float32(b.level_product)),
     )
 
 
@@ -212,22 +233,19 @@ def _errors(p, b, element, level, cells, length, encode, scale, next_encode, nex
 
 
 @stage
-def _table_errors(p, b, table, level, cells, length, encode, scale, next_encode, next_scale):
-    """`_errors` for an irregular grid."""
+def _grid_errors(p, b, grids, i, j, level, cells, length, encode, scale, next_encode, next_scale):
+    """`_errors` for the small grids of two candidates."""
+    starts, values = memory(grids[0]), memory(grids[1])
     total, next_total, divide = splat_real(np.float32(0)), splat_real(np.float32(0)), divides(p)
-    for i in range(0, length * LANES, LANES):
-        bits = load(cells, i)
-        number, next_number = _in_table(table, bits, encode, divide), _in_table(table, bits, next_encode, divide)
+    start, value = load_reals(starts, i * LANES), load_reals(values, i * LANES)
+    next_start, next_value = load_reals(starts, j * LANES), load_reals(values, j * LANES)
+    for k in range(0, length * LANES, LANES):
+        bits = load(cells, k)
+        number = look_up(start, value, scaled(bits, encode, divide))
+        next_number = look_up(next_start, next_value, scaled(bits, next_encode, divide))
         total = _with_error(b, total, _decoded(b, number * scale, level), bits)
         next_total = _with_error(b, next_total, _decoded(b, next_number * next_scale, level), bits)
     return total, next_total
-
-
-@small_stage
-def _in_table(table, bits, encode, divide):
-    """The entry of an irregular grid."""
-    starts, values, _ = table
-    return look_up(starts, values, scaled(bits, encode, divide))
 
 
 @small_stage

@@ -86,10 +86,7 @@ def in_place(p):
 @stage
 def _power_of_two(p, amax, block, encodes, scales):
     """Shared exponents by one formula on amax's bits; the inverse of a power of two is exact."""
-    one = splat_bits(ONE_BITS)
-    bits = (amax + splat_bits(p.scale_increment)) & splat_bits(EXPONENT)
-    bits = bits - splat_bits(np.uint32(p.target_exponent) << np.uint32(23))
-    bits = where_below(amax, splat_bits(np.uint32(1)), one, bits)
+    one, bits = splat_bits(ONE_BITS), shared_scales(p, amax)
     if in_place(p):
         lowest = splat_bits(np.uint32(p.min_exponent) << np.uint32(23))  # wraps where negative, as the sum does
         store_reals(encodes, block, as_real(bits + lowest))
@@ -99,10 +96,18 @@ def _power_of_two(p, amax, block, encodes, scales):
         store_reals(scales, block, as_real(bits))
 
 
+@small_stage
+def shared_scales(p, amax):
+    """Bits of power-of-two scales; one for a block of zeros."""
+    bits = (amax + splat_bits(p.scale_increment)) & splat_bits(EXPONENT)
+    bits = bits - splat_bits(np.uint32(p.target_exponent) << np.uint32(23))
+    return where_below(amax, splat_bits(np.uint32(1)), splat_bits(ONE_BITS), bits)
+
+
 @stage
 def _float(p, amax, block, encodes, scales):
     """Float scales; returns which blocks got a zero scale although they are not zero."""
-    scale, encode = float_scales(p, _target(p, as_real(amax)))
+    scale, encode = float_scales(p, scale_targets(p, as_real(amax)))
     store_reals(scales, block, scale)
     store_reals(encodes, block, encode)
     return where_less(scale, splat_real(TINY), amax, splat_bits(np.uint32(0)))
@@ -130,8 +135,8 @@ def float_scales(p, target):
 
 
 @small_stage
-def _target(p, amax):
-    """The real number that is rounded to a float scale (contract §3 and §4)."""
+def scale_targets(p, amax):
+    """The real numbers that are rounded to float scales (contract §3 and §4)."""
     if p.arithmetic == TRANSFORMER_ENGINE:
         target = smaller(amax * splat_real(np.float32(p.encode_over_max)), splat_real(np.float32(p.target)))
     else:

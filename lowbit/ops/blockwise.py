@@ -28,6 +28,15 @@ def exact_blocks(job: Job, target: np.ndarray, packed: np.ndarray, words: np.nda
     return path
 
 
+def vector_blocks(job: Job, target: np.ndarray, packed: np.ndarray, words: np.ndarray) -> Path | None:
+    """The vector path where blocks choose between small grids, arguments as for `exact_blocks`; else None."""
+    if job.blocks is None or job.blocks.grids is None:
+        return None
+    kernel, blocks, codes_wanted = backends.load().chosen_grid_items, job.blocks, len(words) > 0
+    common = (job.plan.record, job.layout.record, job.given, blocks.chosen, blocks.grids, codes_wanted)
+    return lambda pending, first, last: kernel(job.flat, target, packed, words, *common, pending, first, last)
+
+
 def dequantize_words(
     packed: np.ndarray, words: np.ndarray, flat: np.ndarray, tensor_scale: float, fmt: BlockFormat, layout: Geometry
 ) -> None:

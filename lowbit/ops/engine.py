@@ -13,7 +13,7 @@ from lowbit.formats.block import BlockFormat
 from lowbit.formats.rounding import Rounding, Stochastic, find_rounding
 from lowbit.geometry import Axis, Geometry, geometry, normalized_axes
 from lowbit.ops import observers
-from lowbit.ops.blockwise import NO_BYTES, exact_blocks
+from lowbit.ops.blockwise import NO_BYTES, exact_blocks, vector_blocks
 from lowbit.ops.dense import Kind, check_out, dense_view, kernel_view, new_array, past_caches, read_view
 from lowbit.ops.draws import NOTHING, RandomSource, draws_of, find_places
 from lowbit.ops.preparation import Job, prepare, whole_amax
@@ -86,8 +86,11 @@ def run_qdq(job: Job, target: np.ndarray) -> None:
         kernels.exact_qdq_items(flat, target, record, table, grid, given, rotation, draw, pending, first, last)
 
     job.run(
-        lambda pending, first, last: kernels.qdq_items(
-            flat, target, record, grid, given, *kinds, stream, pending, first, last
+        vector_blocks(job, target, NO_BYTES, NO_BYTES)
+        or (
+            lambda pending, first, last: kernels.qdq_items(
+                flat, target, record, grid, given, *kinds, stream, pending, first, last
+            )
         ),
         exact if job.blocks is None else exact_blocks(job, target, NO_BYTES, NO_BYTES),
     )

@@ -15,7 +15,7 @@ from lowbit import backends
 from lowbit.formats.block import BlockFormat
 from lowbit.formats.rounding import Rounding, Stochastic, find_rounding
 from lowbit.geometry import Geometry, normalized_axes
-from lowbit.ops.blockwise import exact_blocks
+from lowbit.ops.blockwise import exact_blocks, vector_blocks
 from lowbit.ops.dense import Kind, new_array, past_caches, read_view
 from lowbit.ops.draws import NO_DRAW, Draws
 from lowbit.ops.preparation import NO_AMAXES, Job, finite_amax
@@ -97,9 +97,13 @@ def run_quantize(job: Job, packed: np.ndarray, scales: np.ndarray) -> None:
             flat, packed, scales, record, table, grid, given, rotation, draw, pending, first, last
         )
 
+    nothing = flat[:0].copy()
     job.run(
-        lambda pending, first, last: kernels.quantize_items(
-            flat, packed, scales, record, grid, given, *kinds, stream, pending, first, last
+        vector_blocks(job, nothing, packed, scales)
+        or (
+            lambda pending, first, last: kernels.quantize_items(
+                flat, packed, scales, record, grid, given, *kinds, stream, pending, first, last
+            )
         ),
-        exact if job.blocks is None else exact_blocks(job, flat[:0].copy(), packed, scales),
+        exact if job.blocks is None else exact_blocks(job, nothing, packed, scales),
     )

@@ -28,7 +28,6 @@ from lowbit.kernels.cpu.segment_scales import segment_scales
 from lowbit.kernels.cpu.tables import look_up
 from lowbit.kernels.cpu.vector import (
     LANES,
-    SIGN,
     as_bits,
     splat_bits,
     splat_real,

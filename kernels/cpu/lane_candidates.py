@@ -9,6 +9,7 @@ import numpy as np
 
 from lowbit.kernels.cpu.band import scratch_size
 from lowbit.kernels.cpu.jit import small_stage, stage
+from lowbit.kernels.cpu.lane_errors import errors, grid_errors, level_constants
 from lowbit.kernels.cpu.memory import (
     advance,
     line_of,
@@ -21,31 +22,22 @@ from lowbit.kernels.cpu.memory import (
     store_codes,
     store_reals,
 )
-from lowbit.kernels.cpu.rounding import element_constants, scaled, scaled_magnitude
-from lowbit.kernels.cpu.scale import ONE_BITS, divides, float_scales, in_place, scale_targets, shared_scales
-from lowbit.kernels.cpu.tables import look_up
+from lowbit.kernels.cpu.rounding import element_constants
+from lowbit.kernels.cpu.scale import ONE_BITS, float_scales, in_place, scale_targets, shared_scales
 from lowbit.kernels.cpu.transpose import transpose
 from lowbit.kernels.cpu.vector import (
-    ABSOLUTE,
-    EXPONENT,
     LANES,
     added_lanes,
     as_bits,
     as_real,
     first_lane,
-    larger,
     largest,
     real_of,
-    smaller,
     splat_bits,
     splat_real,
     where_less,
-    where_zero,
 )
 from lowbit.lowering import POWER_OF_TWO
-
-MIDDLE_BIT = np.uint32(1 << 22)
-"""The highest mantissa bit: that of 1.5 times a power of two."""
 
 
 @stage
@@ -77,7 +69,7 @@ def choose_lanes(p, grid, chosen, x, start, rows, columns, width, amaxes, count,
     block, factors, records, grids = chosen
     b, cells, stride, size = block[0], line_of(memory(lanes)), grid.columns, scratch_size(grid)
     options, bests = reals(advance(cells, _cells_size(grid) - LANES)), best_candidates(grid, chosen, lanes)
-    element, level = element_constants(p), _level_constants(p, b)
+    element, level = element_constants(p), level_constants(p, b)
     if (b.tile and rows & (rows - 1)) or real_of(p.smallest_bits) == np.float32(0):
         return True
     _scales_of_candidates(b, records, factors, amaxes, count, options, size)
@@ -170,11 +162,11 @@ def _choose(p, b, element, level, grids, cells, length, options, size, first, en
             encode, scale = first_lane(encode), first_lane(scale)
             next_encode, next_scale = first_lane(next_encode), first_lane(next_scale)
         if grids is not None:
-            error, next_error = _grid_errors(
+            error, next_error = grid_errors(
                 p, b, grids, i, j, level, cells, length, encode, scale, next_encode, next_scale
             )
         else:
-            error, next_error = _errors(p, b, element, level, cells, length, encode, scale, next_encode, next_scale)
+            error, next_error = errors(p, b, element, level, cells, length, encode, scale, next_encode, next_scale)
         if b.tile:
             error, next_error = added_lanes(error), added_lanes(next_error)
         best_encode = where_less(error, least, encode, best_encode)
@@ -192,102 +184,3 @@ def _choose(p, b, element, level, grids, cells, length, options, size, first, en
         store_reals(encodes, first, best_encode)
         store_reals(scales, first, best_scale)
         store_codes(bests, first, best)
-
-
-@small_stage
-def _level_constants(p, b):
-    """What turns element times scale into what errors are taken of."""
-    return (
-        splat_real(np.float32(b.level_amax if b.level_error else p.tensor_scale)),
-        splat_real(np.float32(b.level_product)),
-    )
-
-
-@small_stage
-def _errors(p, b, element, level, cells, length, encode, scale, next_encode, next_scale):
-    """The errors of every lane's run with two candidates, each summed in order.
-
-    All regular grids are mirrored here: signs do not matter.
-    """
-    total, next_total, divide = splat_real(np.float32(0)), splat_real(np.float32(0)), divides(p)
-    if in_place(p):
-        for i in range(0, length * LANES, LANES):
-            bits = load(cells, i) & splat_bits(ABSOLUTE)
-            number = smaller(_nearest(element, as_real(bits), as_bits(encode)), scale)
-            next_number = smaller(_nearest(element, as_real(bits), as_bits(next_encode)), next_scale)
-            total, next_total = _with_error(b, total, number, bits), _with_error(b, next_total, next_number, bits)
-    elif p.mantissa == 1:  # powers of two, and these times 1.5: what 1 and 1.5 decode to is all that is rounded
-        ones, next_ones = _of_one(b, scale, level), _of_one(b, next_scale, level)
-        for i in range(0, length * LANES, LANES):
-            bits = load(cells, i) & splat_bits(ABSOLUTE)
-            number, next_number = _scaled_nearest(element, bits, encode, divide), _scaled_nearest(element, bits, next_encode, divide)
-            total = _with_error(b, total, _times(number, ones), bits)
-            next_total = _with_error(b, next_total, _times(next_number, next_ones), bits)
-    else:
-        for i in range(0, length * LANES, LANES):
-            bits = load(cells, i) & splat_bits(ABSOLUTE)
-            number, next_number = _scaled_nearest(element, bits, encode, divide), _scaled_nearest(element, bits, next_encode, divide)
-            total = _with_error(b, total, _decoded(b, number * scale, level), bits)
-            next_total = _with_error(b, next_total, _decoded(b, next_number * next_scale, level), bits)
-    return total, next_total
-
-
-@stage
-def _grid_errors(p, b, grids, i, j, level, cells, length, encode, scale, next_encode, next_scale):
-    """`_errors` for the small grids of two candidates."""
-    starts, values = memory(grids[0]), memory(grids[1])
-    total, next_total, divide = splat_real(np.float32(0)), splat_real(np.float32(0)), divides(p)
-    start, value = load_reals(starts, i * LANES), load_reals(values, i * LANES)
-    next_start, next_value = load_reals(starts, j * LANES), load_reals(values, j * LANES)
-    for k in range(0, length * LANES, LANES):
-        bits = load(cells, k)
-        number = look_up(start, value, scaled(bits, encode, divide))
-        next_number = look_up(next_start, next_value, scaled(bits, next_encode, divide))
-        total = _with_error(b, total, _decoded(b, number * scale, level), bits)
-        next_total = _with_error(b, next_total, _decoded(b, next_number * next_scale, level), bits)
-    return total, next_total
-
-
-@small_stage
-def _scaled_nearest(element, bits, encode, divide):
-    """Scaled magnitudes on a regular grid."""
-    lowest, _, clamp, _, _ = element
-    return _nearest(element, smaller(scaled_magnitude(bits, encode, divide), clamp), lowest)
-
-
-@small_stage
-def _nearest(element, magnitude, lowest):
-    """Magnitudes on the grid with this lowest exponent, ties to even (see `rounding`)."""
-    _, shift, _, _, _ = element
-    magnet = as_real(larger(as_bits(magnitude) & splat_bits(EXPONENT), lowest) + shift)
-    return (magnitude + magnet) - magnet
-
-
-@small_stage
-def _of_one(b, scale, level):
-    """What 1 and 1.5 decode to."""
-    return _decoded(b, scale, level), _decoded(b, splat_real(np.float32(1.5)) * scale, level)
-
-
-@small_stage
-def _times(number, ones):
-    """What numbers of one mantissa bit decode to: the product of a power of two is exact."""
-    one, middle = ones
-    of_mantissa = where_zero(as_bits(number) & splat_bits(MIDDLE_BIT), one, middle)
-    return as_real(as_bits(number) & splat_bits(EXPONENT)) * of_mantissa
-
-
-@small_stage
-def _decoded(b, number, level):
-    """What errors are taken of, from element times scale: the value, or four over six's number past both levels."""
-    factor, product = level
-    return number * factor / product if b.level_error else number * factor
-
-
-@small_stage
-def _with_error(b, total, value, bits):
-    """`total` and one error more in every lane."""
-    difference = value - as_real(bits)
-    if b.absolute:
-        return total + as_real(as_bits(difference) & splat_bits(ABSOLUTE))
-    return total + difference * difference

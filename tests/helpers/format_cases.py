@@ -131,6 +131,9 @@ UNREGISTERED = (
     "e2m1/k16/ue4m3/ts/arithmetic=torchao/alternatives=e2m1@4",
     "e2m1/k16/ue4m3/ts300/arithmetic=divide/alternatives=e2m1@4.5/target_max=5.5",
     "e2m1/k5x4/ue5m3/alternatives=int4+nf4",
+    "e2m1/k32/e8m0/alternatives=e1m2b0+nf4+e2m1@4",
+    "e2m1/k16x16/ue4m3/ts448/alternatives=int4_to6",
+    "nf4/k16/ue4m3/ts448/alternatives=nf4@0.5",
     "e2m1/k33/ue4m3:ceil/ts448/alternatives=int4@6/scale_floor=one",
     "int8f6/row/e8m0:rceil/alternatives=e4m3",
     # side bits: peaks, micro exponents, zero points

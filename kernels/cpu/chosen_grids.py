@@ -21,9 +21,10 @@ from lowbit.kernels.cpu.memory import (
     store_codes,
     store_some,
 )
-from lowbit.kernels.cpu.packing import pack_run
+from lowbit.kernels.cpu.packing import pack_octets
 from lowbit.kernels.cpu.rounding import scaled
 from lowbit.kernels.cpu.scale import divides
+from lowbit.kernels.cpu.scratch import octets
 from lowbit.kernels.cpu.segment_scales import segment_scales
 from lowbit.kernels.cpu.tables import look_up
 from lowbit.kernels.cpu.vector import (
@@ -82,7 +83,8 @@ def chosen_grid_items(
                 row_codes, codes_wanted,
             )  # fmt: skip
             if codes_wanted:
-                pack_run(row_codes, columns, p.bits, bytes_out, base // grid.columns * row_bytes + column * p.bits // 8)
+                at = base // grid.columns * row_bytes + column * p.bits // 8
+                pack_octets(octets(row_codes), columns, p.bits, bytes_out, at, False)
     keep(scratch)
     keep(lanes)
 
@@ -107,7 +109,7 @@ def _round_row(p, b, grids, x, out, base, columns, width, encodes, scales, bests
             mine = best ^ splat_bits(np.uint32(candidate))
             result = where_zero(mine, new, result) if candidates > 1 else new
         if codes_wanted:
-            store_codes(row_codes, i, result)
+            store_codes(octets(row_codes), i, result)
         else:
             store_some(out, base + i, result, rest)
 

@@ -25,7 +25,7 @@ from lowbit.formats.rounding import (
     Stochastic,
     ZeroPoint,
 )
-from lowbit.lowering import ROUND_TABLE, KernelPlan, exact_only, fill_level, frozen, plan_for, scale_fits
+from lowbit.lowering import ROUND_CELLS, ROUND_TABLE, KernelPlan, exact_only, fill_level, frozen, plan_for, scale_fits
 from lowbit.rounding_rules import TABLE, padded_entries, table_of
 from lowbit.second_level import tensor_level, with_tensor_level
 
@@ -129,6 +129,8 @@ def _without_level(fmt: BlockFormat, mode: Rounding | Stochastic) -> BlockwisePl
     irregular = in_scale and fmt.element.regular is None
     nearest_grids = _grids(singles, Rounding.NEAREST_EVEN) if irregular or grids is not None else None
     lanes = _lanes(fmt, mode, nearest, grids is not None) if in_scale or grids is not None else None
+    if lanes is not None and (lanes.record[0]["vector"] == ROUND_CELLS or (irregular and nearest_grids is None)):
+        lanes = exact_only(lanes)
     return BlockwisePlan(
         plans=plans,
         nearest=nearest,

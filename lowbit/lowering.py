@@ -23,18 +23,21 @@ from lowbit.formats.rounding import Arithmetic, Overflow, Rounding, ScaleDomain,
 from lowbit.rounding_rules import (
     FRACTIONS,
     TABLE,
+    Lanes,
     lower_rounding,
     overflow_entry,
     table_of,
     vector_entries,
     vector_rounds,
 )
+from lowbit.table_cells import Cells, vector_cells
 
 NO_SCALE, POWER_OF_TWO, FLOAT_SCALE, FLOAT32_SCALE = range(4)
 """Scale families."""
 
-SCALAR, ROUND_REALS, ROUND_BITS, ROUND_TABLE = range(4)
-"""How the vector path rounds elements: not at all, by real arithmetic, by dropping mantissa bits, or by a table."""
+SCALAR, ROUND_REALS, ROUND_BITS, ROUND_TABLE, ROUND_CELLS = range(5)
+"""How the vector path rounds elements: not at all, by real arithmetic, by dropping mantissa bits, by a table of up to
+sixteen entries, or by one that is cut into cells."""
 
 DIVIDE, TRANSFORMER_ENGINE, TORCHAO = range(3)
 """Orders of operations, as kernels see them."""
@@ -111,13 +114,13 @@ PLAN = np.dtype(
 class KernelPlan:
     """What kernels read: one PLAN entry, and the TABLE of an irregular grid (or empty).
 
-    `nearest_even`: whether the vector kernels serve that know no other mode; `entries`: a small table for them.
+    `nearest_even`: whether the vector kernels serve that know no other mode (and look for no small members); `entries`: a table for them.
     """
 
     record: np.ndarray
     table: np.ndarray
     nearest_even: bool
-    entries: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+    entries: Lanes | Cells | None = None
 
 
 @lru_cache(maxsize=512)
@@ -133,13 +136,25 @@ def plan_for(fmt: BlockFormat, mode: Rounding | Stochastic = Rounding.NEAREST_EV
     lower_rounding(record, fmt, mode)
     if not vector_rounds(fmt, mode):
         record["vector"] = SCALAR
-    if fmt.element.regular is not None:
-        return KernelPlan(frozen(record), frozen(np.zeros(0, TABLE)), mode is Rounding.NEAREST_EVEN)
-    table = table_of(fmt.element, mode)
-    entries = vector_entries(table, fmt, mode) if scale_fits(fmt) else None
-    if entries is not None:
-        record["vector"] = ROUND_TABLE
-    return KernelPlan(frozen(record), frozen(table), mode is Rounding.NEAREST_EVEN or entries is not None, entries)
+    regular = fmt.element.regular is not None
+    table = np.zeros(0, TABLE) if regular else table_of(fmt.element, mode)
+    entries = _entries(record, table, fmt, mode) if record[0]["vector"] == SCALAR and scale_fits(fmt) else None
+    looked_up = record[0]["vector"] == ROUND_TABLE or (
+        record[0]["vector"] == ROUND_CELLS and not record[0]["least_bits"]
+    )
+    nearest_even = mode is Rounding.NEAREST_EVEN or looked_up
+    return KernelPlan(frozen(record), frozen(table), nearest_even, entries)
+
+
+def _entries(
+    record: np.ndarray, table: np.ndarray, fmt: BlockFormat, mode: Rounding | Stochastic
+) -> Lanes | Cells | None:
+    """The table that the vector path looks up, if there is one; says so in the record."""
+    lanes = vector_entries(table, fmt, mode) if len(table) else None
+    cells = vector_cells(fmt, mode) if lanes is None else None
+    if lanes is not None or cells is not None:
+        record["vector"] = ROUND_TABLE if cells is None else ROUND_CELLS
+    return cells if lanes is None else lanes
 
 
 def frozen(array: np.ndarray) -> np.ndarray:
@@ -240,8 +255,10 @@ def _vector_bounds(record: np.ndarray, fmt: BlockFormat) -> None:
     """
     element, scale = fmt.element, fmt.scale
     low, high = (127 - 60) << 23, (127 + 60) << 23
+    if fmt.scale is None:  # nothing is scaled: tiny numbers round as the format's smallest do, large ones are clamped
+        low, high = 1, INFINITY_BITS
     if _has_binary32_exponents(fmt):
-        record["vector"], low, high = ROUND_BITS, 1, INFINITY_BITS
+        record["vector"] = ROUND_BITS
     elif record["inverse_scale"][0]:
         record["vector"] = SCALAR
     elif element.regular is not None and element.min == -element.max and _in_range(element, 2.0**-24):

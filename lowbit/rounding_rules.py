@@ -42,6 +42,9 @@ TABLE = np.dtype([("start", np.float64), ("value", np.float64), ("code", np.uint
 TABLE_LANES = 16
 """Entries that the vector path looks up at once."""
 
+Lanes = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Starts, values and codes of a table, padded to sixteen entries."""
+
 DRAW = np.dtype(
     [
         ("seed", np.uint64),
@@ -139,10 +142,8 @@ def table_of(element: Element, mode: Rounding | Stochastic) -> np.ndarray:
     return np.array([(start, *entry) for start, entry in zip(starts, element.grid, strict=True)], TABLE)
 
 
-def vector_entries(
-    table: np.ndarray, fmt: BlockFormat, mode: Rounding | Stochastic
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """(starts, values, codes) of a small table, padded to sixteen lanes, if the vector path finds its entries exactly.
+def vector_entries(table: np.ndarray, fmt: BlockFormat, mode: Rounding | Stochastic) -> Lanes | None:
+    """A small table in sixteen lanes, if the vector path finds its entries exactly.
 
     That is where no start or value lies near zero, so that flushed quotients compare as they should. Power-of-two
     scales round on the scaled grid, which a table is not.

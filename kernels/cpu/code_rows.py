@@ -43,7 +43,7 @@ def codes_of_row(
     for whole vectors. draw, entries: as for `qdq_items`.
     """
     element, code, how = element_constants(p), code_constants(p), mode_constants(p, draw)
-    table, codes, done = table_constants(entries), octets(row_codes), 0
+    table, codes, done = table_constants(p, entries), octets(row_codes), 0
     splits, narrow = width % LANES != 0, p.bits <= 8
     inverse = np.int64(0) if splits else block_inverse(width)
     if draw is None and entries is None:

@@ -99,7 +99,7 @@ def _round_rows(
     ahead: how many elements further on memory is asked for, in time for what comes next.
     """
     element, value, how = element_constants(p), value_constants(p), mode_constants(p, draw)
-    table, paired = table_constants(entries), 0
+    table, paired = table_constants(p, entries), 0
     splits = width % LANES != 0
     inverse = np.int64(0) if splits else block_inverse(width)
     for row in range(rows):

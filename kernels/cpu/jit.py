@@ -21,7 +21,7 @@ from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic as numba_intrinsic
 from numba.extending import overload as numba_overload
 
-from lowbit import block_plans, decoding, lowering, rounding_rules
+from lowbit import block_plans, decoding, lowering, rounding_rules, table_cells
 from lowbit.formats import binary32
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False, "boundscheck": False}
@@ -92,14 +92,17 @@ def cache_directory() -> Path:
 
 
 def source_hash() -> str:
-    """Hash of the compiler's version, the kernel sources and the modules whose constants they compile in."""
-    folder = Path(__file__).parent
-    modules = (block_plans, decoding, lowering, rounding_rules, binary32)
-    constants = [Path(module.__file__ or "") for module in modules]
+    """Hash of the compiler's version and of `source_files`."""
     digest = hashlib.sha256(f"{numba_version} {llvmlite.__version__} {sys.version}".encode())
-    for path in (*sorted(folder.glob("*.py")), *constants):
+    for path in source_files():
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def source_files() -> list[Path]:
+    """The kernel sources, and the modules that fill their plans and whose constants they compile in."""
+    modules = (block_plans, decoding, lowering, rounding_rules, table_cells, binary32)
+    return [*sorted(Path(__file__).parent.glob("*.py")), *(Path(module.__file__ or "") for module in modules)]
 
 
 def _cache_bases() -> list[Path]:

@@ -1,4 +1,4 @@
-"""The round stage: scaled elements to values or codes, sixteen at a time, for every regular grid.
+"""The round stage: scaled elements to values or codes, sixteen at a time; tables are looked up by `tables`.
 
 To nearest even: adding and subtracting a power of two M rounds to a multiple of M's last place; with M chosen from the
 element's own exponent that place is the element's grid step. The same sum also holds the code: the distance of its bit
@@ -12,8 +12,8 @@ import numpy as np
 
 from lowbit.kernels.cpu.jit import small_stage, stage
 from lowbit.kernels.cpu.scalar import INFINITY_BITS
-from lowbit.kernels.cpu.scale import ONE_BITS, divides, in_place
-from lowbit.kernels.cpu.tables import look_up
+from lowbit.kernels.cpu.scale import LEAST_BITS, ONE_BITS, divides, in_place
+from lowbit.kernels.cpu.tables import entry_codes, entry_values
 from lowbit.kernels.cpu.vector import (
     ABSOLUTE,
     EXPONENT,
@@ -38,7 +38,6 @@ from lowbit.lowering import POWER_OF_TWO, ROUND_BITS
 TO_LAST_PLACE = np.uint32(23 << 23)  #: from M's exponent to that of its last place
 TWICE_BIAS = np.uint32(254 << 23)  #: less a power of two's bits: those of its inverse
 LEAST = np.float32(2.0**-40)  #: no random bits reach a distance this small
-LEAST_BITS = np.uint32((127 - 40) << 23)
 
 
 @small_stage
@@ -160,8 +159,7 @@ def round_to_values(element, value, how, table, bits, encode, scale, random):
     lowest, shift, clamp, largest, beyond = element
     inside, drops, divide, simple, dropped, ceiling, level, zero, zero_signs, beyond_signs = value
     if table is not None:
-        starts, values, _ = table
-        return as_bits((look_up(starts, values, scaled(bits, encode, divide)) * scale) * level)
+        return as_bits((entry_values(table, bits, scaled(bits, encode, divide)) * scale) * level)
     sign = bits & splat_bits(SIGN)
     if inside:
         rounded, _, _ = _round(how, as_real(bits & splat_bits(ABSOLUTE)), as_bits(encode), shift, bits, random)
@@ -183,8 +181,7 @@ def round_to_codes(element, code, how, table, bits, encode, scale, random):
     inside, drops, divide, integer, dropped, ceiling, beyond, sign_shift, mask, first_signed, end_signed = code
     zero = splat_bits(np.uint32(0))
     if table is not None:
-        starts, _, codes = table
-        return look_up(starts, codes, scaled(bits, encode, divide))
+        return entry_codes(table, bits, scaled(bits, encode, divide))
     if drops:
         codes = _drop_bits(how, dropped, ceiling, bits, random) >> dropped
     else:

@@ -30,10 +30,12 @@ from lowbit.lowering import (
     FLOOR_ONE,
     NO_SCALE,
     POWER_OF_TWO,
+    ROUND_CELLS,
     TRANSFORMER_ENGINE,
 )
 
 ONE_BITS = np.uint32(127 << 23)
+LEAST_BITS = np.uint32((127 - 40) << 23)
 TINY = np.float32(1e-37)
 """Below every scale that is not zero, and normal."""
 
@@ -80,7 +82,7 @@ def divides(p):
 @small_stage
 def in_place(p):
     """Whether elements are rounded on the grid times its power-of-two scale, without being scaled first."""
-    return p.scale_family == POWER_OF_TWO and p.overflow == p.max
+    return p.scale_family == POWER_OF_TWO and p.overflow == p.max and p.vector != ROUND_CELLS
 
 
 @stage

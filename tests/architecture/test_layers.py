@@ -21,6 +21,7 @@ LAYERS = (
     ("formats",),
     ("reference",),
     ("rounding_rules",),
+    ("table_cells",),
     ("lowering", "decoding"),
     ("second_level",),
     ("block_plans", "geometry", "rotation"),
@@ -37,6 +38,7 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 STDLIB_ONLY = {"version", "errors", "atomic_files", "formats", "reference"}
 NO_TORCH = STDLIB_ONLY | {
     "rounding_rules",
+    "table_cells",
     "lowering",
     "decoding",
     "second_level",

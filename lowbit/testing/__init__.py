@@ -1,0 +1,1 @@
+"""Evidence and tools for tests: conformance of quantizers, certificates of lowbit itself."""

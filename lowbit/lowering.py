@@ -17,7 +17,6 @@ import numpy as np
 
 from lowbit.formats.binary32 import FLT_MAX, INFINITY_BITS, quotient
 from lowbit.formats.block import BlockFormat
-from lowbit.formats.codes import Element
 from lowbit.formats.floats import FloatElement, Specials
 from lowbit.formats.rounding import Arithmetic, Overflow, Rounding, ScaleDomain, ScaleFloor, ScaleRule, Stochastic
 from lowbit.rounding_rules import (
@@ -114,7 +113,8 @@ PLAN = np.dtype(
 class KernelPlan:
     """What kernels read: one PLAN entry, and the TABLE of an irregular grid (or empty).
 
-    `nearest_even`: whether the vector kernels serve that know no other mode (and look for no small members); `entries`: a table for them.
+    `nearest_even`: whether the vector kernels serve that know no other mode, and look for no small members; `entries`:
+    a table for them.
     """
 
     record: np.ndarray
@@ -139,9 +139,7 @@ def plan_for(fmt: BlockFormat, mode: Rounding | Stochastic = Rounding.NEAREST_EV
     regular = fmt.element.regular is not None
     table = np.zeros(0, TABLE) if regular else table_of(fmt.element, mode)
     entries = _entries(record, table, fmt, mode) if record[0]["vector"] == SCALAR and scale_fits(fmt) else None
-    looked_up = record[0]["vector"] == ROUND_TABLE or (
-        record[0]["vector"] == ROUND_CELLS and not record[0]["least_bits"]
-    )
+    looked_up = entries is not None and (record[0]["vector"] == ROUND_TABLE or not record[0]["least_bits"])
     nearest_even = mode is Rounding.NEAREST_EVEN or looked_up
     return KernelPlan(frozen(record), frozen(table), nearest_even, entries)
 
@@ -261,7 +259,7 @@ def _vector_bounds(record: np.ndarray, fmt: BlockFormat) -> None:
         record["vector"] = ROUND_BITS
     elif record["inverse_scale"][0]:
         record["vector"] = SCALAR
-    elif element.regular is not None and element.min == -element.max and _in_range(element, 2.0**-24):
+    elif element.regular is not None and element.min == -element.max and _rounds_as_reals(fmt):
         record["vector"] = ROUND_REALS if scale_fits(fmt) else SCALAR
     if fmt.is_power_of_two_scale and scale is not None:
         # shared exponents that are not clamped, from -80 on; M, at most 2^23 times a magnitude, stays finite
@@ -271,14 +269,17 @@ def _vector_bounds(record: np.ndarray, fmt: BlockFormat) -> None:
     record["amax_low"], record["amax_high"] = low, high
 
 
+def _rounds_as_reals(fmt: BlockFormat) -> bool:
+    """Whether grid steps, and what they are added to, are normal in binary32, with room for products with scales."""
+    smallest, largest = (2.0**-90, 2.0**90) if fmt.scale is None else (2.0**-24, 2.0**40)
+    return fmt.element.min_positive >= smallest and fmt.element.max <= largest
+
+
 def scale_fits(fmt: BlockFormat) -> bool:
     """Whether scales are normal binary32 numbers that leave room for products."""
     scale = fmt.scale
-    return scale is None or fmt.is_power_of_two_scale or fmt.is_float32_scale or _in_range(scale, 2.0**-40)
-
-
-def _in_range(element: Element, smallest: float) -> bool:
-    return element.min_positive >= smallest and element.max <= 2.0**40
+    in_range = scale is not None and scale.min_positive >= 2.0**-40 and scale.max <= 2.0**40
+    return scale is None or fmt.is_power_of_two_scale or fmt.is_float32_scale or in_range
 
 
 def _has_binary32_exponents(fmt: BlockFormat) -> bool:

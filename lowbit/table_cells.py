@@ -11,7 +11,7 @@ import numpy as np
 from lowbit.formats.block import BlockFormat
 from lowbit.formats.codes import Element
 from lowbit.formats.rounding import Overflow, Rounding, ScaleDomain, Stochastic
-from lowbit.rounding_rules import TABLE, TINY, table_of
+from lowbit.rounding_rules import TINY, table_of
 
 Cells = tuple[np.ndarray, np.ndarray, np.ndarray, int]
 """Thresholds by cell; values (as bits) and codes, three of each for a cell: below, at and above its threshold; and how
@@ -81,9 +81,7 @@ def _changes(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     positive = np.arange(at_zero + 1, len(starts))
     negative = np.arange(at_zero, 0, -1)
     up = _least_patterns(starts[positive])
-    down = _least_patterns(
-        np.abs(starts[negative])
-    )  # of numbers from the start on; those beyond it belong to the entry below
+    down = _least_patterns(np.abs(starts[negative]))  # numbers up to the start; larger ones belong to the entry below
     reached = down.astype(np.uint32).view(np.float32).astype(np.float64) == -starts[negative]
     keys = np.concatenate([[0], up, [SIGN], down + reached + SIGN]).astype(np.int64)
     return keys, np.concatenate([[at_zero], positive, [at_zero], negative - 1])

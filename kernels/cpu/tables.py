@@ -79,8 +79,9 @@ def _compared(builder: Any, starts: Any, entries: Any, numbers: Any) -> Any:
 def table_constants(p, entries):
     """What `entry_values` and `entry_codes` look up in: None, a small table as vectors, or memory of cells.
 
-    (starts, values, codes), or for cells (thresholds, values, codes, shift, least, plain). shift: bits of a number behind those that name its cell. least: what y is raised to where x is not zero: it stays
-    beside zero where it has become subnormal. plain: y is x, which must not be multiplied: x may be subnormal.
+    (starts, values, codes), or for cells (thresholds, values, codes, shift, least, plain). shift: bits of a number
+    behind those that name its cell. least: what y is raised to where x is not zero, as it may have become subnormal.
+    plain: y is x, which must not be multiplied: x may be subnormal.
     """
     raise NotImplementedError("a stage of compiled kernels")
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from lowbit.cli import explain_command, formats_command, report_command, study_command
+from lowbit.cli import conformance_command, explain_command, formats_command, report_command, study_command
 from lowbit.version import __version__
 
 # The base of every complaint about options and arguments. Taken from a public class, because typer has moved
@@ -23,7 +23,7 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options)
-    for command in (formats_command, explain_command, report_command, study_command):
+    for command in (formats_command, explain_command, report_command, study_command, conformance_command):
         command.register(app)
     return app
 

@@ -31,6 +31,7 @@ LAYERS = (
     ("recipes",),
     ("autograd",),
     ("nn", "analysis", "explanations"),
+    ("testing",),
     ("reports", "studies"),
     ("cli",),
 )

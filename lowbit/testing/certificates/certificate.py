@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 
 from lowbit.atomic_files import write_atomic
@@ -13,7 +14,6 @@ from lowbit.kernels.cpu.jit import source_files
 from lowbit.testing.certificates.runs import Runs
 
 WORD_DIGITS = 8
-LINE_WORDS = 16
 KIND = "lowbit certificate 1"
 
 
@@ -23,8 +23,8 @@ class Check:
 
     inputs: patterns looked at; refused: those of them that must raise and do; runs: stretches of patterns with one
     code. strata: for each 2^24 patterns the first 8 hex digits of the sha256 of their codes in pattern order (codes of
-    up to 8 bits are bytes, others 16-bit words, low byte first; refused patterns have none). sha256: of the strata's
-    whole digests (32 bytes each), in order.
+    up to 8 bits are bytes, others 16-bit words, low byte first; refused patterns have none); files say word*count where
+    a word repeats. sha256: of the strata's whole digests (32 bytes each), in order.
     """
 
     inputs: int
@@ -66,11 +66,11 @@ class Certificate:
         return (self.version, self.sources) == (__version__, source_hash())
 
     def to_json(self) -> str:
-        """JSON text, one line for sixteen strata."""
+        """JSON text."""
         data = {"kind": KIND, **asdict(self)}
         for check in data["checks"].values():
-            words = check["strata"]
-            check["strata"] = [" ".join(words[i : i + LINE_WORDS]) for i in range(0, len(words), LINE_WORDS)]
+            groups = [(word, len(list(same))) for word, same in groupby(check["strata"])]
+            check["strata"] = " ".join(word if count == 1 else f"{word}*{count}" for word, count in groups)
         return json.dumps(data, indent=1) + "\n"
 
     def save(self, path: Path) -> None:
@@ -85,7 +85,8 @@ class Certificate:
             if data.pop("kind") != KIND:
                 raise ValueError("of another kind")
             for check in data["checks"].values():
-                check["strata"] = tuple(" ".join(check["strata"]).split())
+                groups = (group.partition("*")[::2] for group in check["strata"].split())
+                check["strata"] = tuple(word for word, count in groups for _ in range(int(count or 1)))
             checks = {str(name): Check(**check) for name, check in data.pop("checks").items()}
             return Certificate(**data, checks=checks)
         except OSError as error:

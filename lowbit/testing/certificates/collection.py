@@ -2,9 +2,8 @@
 
 import re
 
-from lowbit.formats import BlockFormat, Element, FloatElement, Overflow
+from lowbit.formats import BlockFormat, Element, FloatElement, Overflow, list_formats
 from lowbit.formats import format as find_format
-from lowbit.formats import list_formats
 from lowbit.formats.elements import NAMED, element_text
 
 MAX_BITS = 8
@@ -13,7 +12,8 @@ BY_FIELDS = (
     *(f"int{bits}" for bits in range(2, 9)),
     *(f"uint{bits}" for bits in range(1, 9)),
     *("int1asym", "int4asym", "int8asym", "int4f2", "int6f4", "int8f6", "posit8es0", "posit8es1", "log8f3", "log4f0"),
-    *(f"binary8p{precision}{sign}{kind}" for precision in range(1, 8) for sign in "su" for kind in "ef"),
+    *(f"binary8p{precision}s{kind}" for precision in range(1, 8) for kind in "ef"),
+    "binary8p4ue",
 )
 """Elements without a name of their own, beside those that registered formats use."""
 
@@ -21,6 +21,12 @@ SCALE_ELEMENTS = ("e2m1", "e4m3", "int8f6")
 E8M0_RULES = ("floor", "even", "ceil", "rceil", "nearest")
 FLOAT_SCALES = ("ue4m3", "ue5m3", "ue5m3_ieee", "ue6m2")
 FLOAT_RULES = ("nearest_even", "ceil")
+OTHER_SCALES = (
+    "e4m3/k1/ue5m3",
+    "int4/k1/ue4m3",
+    "e2m1/k1/ue5m3/scale_floor=one",
+    "e2m1/k1/ue4m3/scale_floor=min_normal",
+)
 
 
 def certified_formats() -> tuple[BlockFormat, ...]:
@@ -56,10 +62,4 @@ def _scale_specs() -> list[str]:
     specs = [f"{element}/k1/e8m0:{rule}" for element in SCALE_ELEMENTS[:2] for rule in E8M0_RULES]
     specs += [f"{SCALE_ELEMENTS[2]}/k1/e8m0:{rule}" for rule in E8M0_RULES if rule != "even"]
     specs += [f"e2m1/k1/{scale}:{rule}" for scale in FLOAT_SCALES for rule in FLOAT_RULES]
-    return [
-        *specs,
-        "e4m3/k1/ue5m3",
-        "int4/k1/ue4m3",
-        "e2m1/k1/ue5m3/scale_floor=one",
-        "e2m1/k1/ue4m3/scale_floor=min_normal",
-    ]
+    return [*specs, *OTHER_SCALES]

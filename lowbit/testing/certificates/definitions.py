@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import singledispatch
+from itertools import pairwise
 
 from lowbit.errors import UnsupportedError
 from lowbit.formats import Codebook, Element, FloatElement, HiFloat8, IntElement, Logarithmic, Posit, Specials
@@ -109,7 +110,7 @@ def _(element: Posit) -> Definition:
     values = [Fraction(1)]
     for _bit in range(element.bits - 2):
         grown = [values[0] / regime]
-        for low, high in zip(values, values[1:], strict=False):
+        for low, high in pairwise(values):
             grown += [low, _between(low, high)]
         values = [*grown, values[-1], values[-1] * regime]
     positive = ((Fraction(0), 0), *((value, code) for code, value in enumerate(values, 1)))

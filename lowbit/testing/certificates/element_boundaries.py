@@ -18,6 +18,9 @@ MODES = tuple(mode for mode in Rounding if mode is not Rounding.STOCHASTIC)
 Boundary = tuple[Fraction, bool]
 """A number and whether only numbers beyond it go to the upper neighbour (else it does too)."""
 
+Part = tuple[int, int, int]
+"""First pattern, code and value bits of a run."""
+
 
 def element_runs(fmt: BlockFormat, mode: Rounding) -> Runs:
     """The expected codes and values of all 2^32 patterns in a plain cast.
@@ -66,9 +69,7 @@ def boundary(low: Fraction, high: Fraction, low_code: int, mode: Rounding, *, ne
     return (low, True) if up_at_once else (high, False)
 
 
-def _side(
-    definition: Definition, values: Pairs, mode: Rounding, *, overflows: bool, negative: bool
-) -> list[tuple[int, int, int]]:
+def _side(definition: Definition, values: Pairs, mode: Rounding, *, overflows: bool, negative: bool) -> list[Part]:
     """Runs of magnitudes of one sign, infinity included."""
     if not values:  # negative numbers of an unsigned element become its smallest value
         value, code = definition.positive[0]
@@ -84,23 +85,22 @@ def _side(
     return parts
 
 
-def _overflow(
-    definition: Definition, largest: tuple[Fraction, int], mode: Rounding, *, negative: bool
-) -> list[tuple[int, int, int]]:
+def _overflow(definition: Definition, largest: tuple[Fraction, int], mode: Rounding, *, negative: bool) -> list[Part]:
     """Magnitudes that round beyond the largest, and infinity, become infinity or NaN (IEEE 754 §7.4)."""
     value, code = largest
     assert definition.beyond is not None  # the format refuses inf_nan without it
     if definition.infinities is not None:
-        special = definition.infinities[negative], INFINITY | (SIGN if negative else 0)
+        special, bits = definition.infinities[negative], INFINITY | (SIGN if negative else 0)
     else:
         assert definition.nan is not None
-        special = definition.nan, QUIET_NAN
+        special, bits = definition.nan, QUIET_NAN
     bound, beyond = boundary(value, definition.beyond, code, mode, negative=negative)
     stays = bound == definition.beyond  # then no finite number goes up, however large
-    return [(INFINITY if stays else least_pattern(bound, beyond=beyond), *special), (INFINITY, *special)]
+    first = INFINITY if stays else least_pattern(bound, beyond=beyond)
+    return [(first, special, bits), (INFINITY, special, bits)]
 
 
-def _signed_sides(values: Pairs, mode: Rounding) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:
+def _signed_sides(values: Pairs, mode: Rounding) -> tuple[list[Part], list[Part]]:
     """Runs of the patterns of positive and of negative numbers, on a list of signed values.
 
     A boundary b divides x >= b from x < b; for x = -m these are m <= -b and m > -b.

@@ -46,4 +46,5 @@ def runs_of(parts: list[tuple[int, int, int]], end: int) -> Runs:
     for first, (code, value) in last.items():
         if not kept or (code, value) != kept[-1][1:]:
             kept.append((first, code, value))
-    return Runs(*(tuple(column) for column in zip(*kept, strict=True)), end)
+    firsts, codes, values = zip(*kept, strict=True)
+    return Runs(firsts, codes, values, end)

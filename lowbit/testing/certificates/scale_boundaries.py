@@ -119,6 +119,6 @@ def _floor_code(fmt: BlockFormat, scale: FloatElement, scales: Pairs) -> dict[in
             return {0: codes[Fraction(1)]}
         case ScaleFloor.MIN_NORMAL:
             least = codes[Fraction(2) ** (1 - scale.bias)]
-            return {code: least for code in range(least)}
+            return dict.fromkeys(range(least), least)
         case _:
             return {}

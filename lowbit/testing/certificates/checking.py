@@ -114,13 +114,11 @@ def _workers() -> Iterator[ThreadPoolExecutor]:
 
 
 def _in_order(pool: ThreadPoolExecutor, units: list[tuple[Subject, int]], progress: Progress | None) -> Iterator[bytes]:
-    def work(unit: tuple[Subject, int]) -> bytes:
-        digest = _digest(*unit)
+    """The digests of strata, and progress as they come in."""
+    for digest in pool.map(lambda unit: _digest(*unit), units):
         if progress is not None:
             progress(STRATUM)
-        return digest
-
-    return pool.map(work, units)
+        yield digest
 
 
 def _digest(subject: Subject, stratum: int) -> bytes:

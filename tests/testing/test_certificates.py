@@ -21,6 +21,7 @@ from lowbit.testing.certificates import (
     file_name,
     recheck,
 )
+from lowbit.testing.certificates.element_boundaries import MODES
 from lowbit.testing.certificates.subjects import Subject, subjects_of
 
 FOLDER = Path(__file__).parents[1] / "certificates"
@@ -28,7 +29,7 @@ COMMITTED = sorted(FOLDER.glob("*.json"))
 SAMPLE = 1 << 12
 
 
-def shortened(fmt: BlockFormat, modes: tuple[Rounding, ...] = (Rounding.NEAREST_EVEN,)) -> tuple[Subject, ...]:
+def shortened(fmt: BlockFormat, modes: tuple[Rounding, ...] = MODES) -> tuple[Subject, ...]:
     """The checks of a format, of the first two strata alone."""
     subjects = subjects_of(fmt, modes)
     for subject in subjects:
@@ -117,9 +118,13 @@ def test_files(tmp_path: Path) -> None:
     counted = {name: replace(check, runs=1) for name, check in certificate.checks.items()}
     with pytest.raises(Disagreement, match="counts"):
         recheck(replace(certificate, checks=counted), [0])
-    for text in ("", "[]", "{}", '{"kind": "lowbit certificate 1", "checks": 3}', path.read_text()[:-40]):
+    good = path.read_text()
+    first = certificate.checks["nearest_even"].strata[0]
+    damaged = [good.replace(first, f"{first}*{count}", 1) for count in ("9" * 30, "x", "255*2")]
+    damaged += [good.replace('"runs": ', '"runs": 0.5e', 1), good[:-40]]
+    for text in ("", "[]", "{}", '{"kind": "lowbit certificate 1", "checks": 3}', *damaged):
         path.write_text(text)
-        with pytest.raises(FileError, match="certificate"):
+        with pytest.raises(FileError, match="is no certificate"):
             Certificate.load(path)
     with pytest.raises(FileError, match="cannot read"):
         Certificate.load(tmp_path / "none.json")

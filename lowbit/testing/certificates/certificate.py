@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from lowbit.atomic_files import write_atomic
 from lowbit.errors import FileError
@@ -14,6 +15,7 @@ from lowbit.kernels.cpu.jit import source_files
 from lowbit.testing.certificates.runs import Runs
 
 WORD_DIGITS = 8
+MAX_STRATA = 256
 KIND = "lowbit certificate 1"
 
 
@@ -84,15 +86,30 @@ class Certificate:
             data = json.loads(path.read_text(encoding="utf-8"))
             if data.pop("kind") != KIND:
                 raise ValueError("of another kind")
-            for check in data["checks"].values():
-                groups = (group.partition("*")[::2] for group in check["strata"].split())
-                check["strata"] = tuple(word for word, count in groups for _ in range(int(count or 1)))
-            checks = {str(name): Check(**check) for name, check in data.pop("checks").items()}
-            return Certificate(**data, checks=checks)
+            checks = {str(name): _read_check(check) for name, check in data.pop("checks").items()}
+            found = Certificate(**data, checks=checks)
+            if not all(isinstance(text, str) for text in (found.format, found.version, found.sources, found.date)):
+                raise ValueError("a text is none")
         except OSError as error:
             raise FileError(f"cannot read {path}: {error.strerror or error}") from None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise FileError(f"{path} is no certificate of lowbit ({type(error).__name__}); make it again") from None
+        return found
+
+
+def _read_check(data: dict[str, Any]) -> Check:
+    """A check from JSON; ValueError, TypeError or AttributeError where it is none."""
+    strata: list[str] = []
+    for group in data["strata"].split():
+        word, _, count = group.partition("*")
+        strata += [word] * min(int(count or 1), MAX_STRATA + 1)  # a damaged count must not fill the memory
+        if len(strata) > MAX_STRATA:
+            raise ValueError("too many strata")
+    check = Check(**{**data, "strata": tuple(strata)})
+    numbers = (check.inputs, check.refused, check.runs)
+    if not all(type(number) is int for number in numbers) or not isinstance(check.sha256, str) or not strata:
+        raise ValueError("a number or text is none")
+    return check
 
 
 @cache

@@ -11,8 +11,9 @@ from oracle_arrays import oracle
 
 import lowbit as lb
 from lowbit.formats import BlockFormat, Rounding
-from lowbit.lowering import ROUND_CELLS, exact_only, plan_for
-from lowbit.ops import engine, preparation
+from lowbit.lowering import ROUND_CELLS, plan_for
+from lowbit.ops import engine
+from lowbit.ops.preparation import Job, Path
 from lowbit.table_cells import MAX_MANTISSA_BITS, cells_of
 from lowbit.testing.certificates.element_boundaries import MODES, element_runs
 from lowbit.testing.certificates.runs import REFUSED
@@ -24,12 +25,14 @@ ELEMENTS = (
 SCALES = ("k32/e8m0", "k16/e8m0:rceil", "k16/ue4m3/ts", "k64/f32", "k5/ue5m3", "row/f32")
 
 
+def run_exactly(job: Job, vector: Path, exact: Path) -> None:
+    """`Job.run` without its vector path."""
+    exact(np.ones(job.layout.items, np.uint8), 0, job.layout.items)
+
+
 def on_the_exact_path(call: Callable[[], Any]) -> Any:
-    """The result of a call whose plans have no vector path."""
-    with (
-        patch.object(preparation, "plan_for", lambda fmt, mode: exact_only(plan_for(fmt, mode))),
-        patch.object(engine, "short_qdq", lambda *arguments: None),
-    ):
+    """The result of a call that takes no vector path."""
+    with patch.object(Job, "run", run_exactly), patch.object(engine, "short_qdq", lambda *arguments: None):
         return call()
 
 

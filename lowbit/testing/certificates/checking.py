@@ -43,7 +43,7 @@ def certify(
     Raises Disagreement at a difference, UnsupportedError for formats that no certificate is for.
     """
     found = find_format(fmt)
-    subjects = subjects_of(found, tuple(modes))
+    subjects, sources = subjects_of(found, tuple(modes)), source_hash()  # of what is about to run
     units = [(subject, stratum) for subject in subjects for stratum in range(subject.runs.end // STRATUM)]
     with _workers() as pool:
         digests = list(_in_order(pool, units, progress))
@@ -54,7 +54,7 @@ def certify(
         for subject, start, size in zip(subjects, starts, sizes, strict=False)
     }
     today = datetime.now(UTC).date().isoformat()
-    return Certificate(found.spec, __version__, source_hash(), today, checks)
+    return Certificate(found.spec, __version__, sources, today, checks)
 
 
 def check_sample(fmt: str | BlockFormat, count: int, *, modes: Sequence[Rounding] = MODES, seed: int = 0) -> int:

@@ -153,7 +153,9 @@ def _choose(p, b, element, level, grids, cells, length, options, size, first, en
     Two candidates at a time: the order of additions is fixed within each sum, and the processor adds for both at once.
     """
     best_encode, best_scale, best = load_reals(options, 0), load_reals(options, size), splat_bits(np.uint32(0))
-    least = splat_real(np.float32(np.inf))
+    if b.tile:
+        best_encode, best_scale = first_lane(best_encode), first_lane(best_scale)
+    least = splat_real(np.float32(np.inf))  # where all errors overflow the first candidate stays
     for i in range(0, b.candidates, 2):
         j = min(i + 1, b.candidates - 1)
         encode, scale = load_reals(options, 2 * i * size), load_reals(options, (2 * i + 1) * size)

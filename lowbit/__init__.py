@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lowbit.version import __version__
 
 if TYPE_CHECKING:
-    from lowbit import analysis, errors, formats, nn, recipes, reference, reports, studies
+    from lowbit import analysis, errors, formats, nn, recipes, reference, reports, studies, testing
     from lowbit.explanations import Explanation
     from lowbit.explanations.front import explain
     from lowbit.formats import (
@@ -101,6 +101,7 @@ __all__ = [
     "rotate",
     "set_num_threads",
     "studies",
+    "testing",
     "unrotate",
 ]
 
@@ -153,7 +154,7 @@ _HOME = {
     "unrotate": "lowbit.ops.rotation_front",
 }
 _SUBMODULES = frozenset(
-    {"analysis", "errors", "formats", "nn", "recipes", "reference", "reports", "studies"},
+    {"analysis", "errors", "formats", "nn", "recipes", "reference", "reports", "studies", "testing"},
 )
 
 

@@ -35,3 +35,7 @@ class NonfiniteError(LowbitError, ValueError):
 
 class FileError(LowbitError, ValueError):
     """A file that is missing, truncated, foreign, unsafe to load or cannot be written."""
+
+
+class ConformanceError(LowbitError, AssertionError):
+    """A quantizer that breaks the numerical contract; the text is the whole report."""

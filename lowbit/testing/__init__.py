@@ -1,1 +1,15 @@
-"""Evidence and tools for tests: conformance of quantizers, certificates of lowbit itself."""
+"""The conformance kit: other people's quantizers against the numerical contract, clause by clause.
+
+`check_conformance` and `assert_conforms` check a function, `export_vectors` writes test vectors for hardware and
+kernels, `lowbit.testing.strategies` has hypothesis strategies (it needs hypothesis: the extra `test`). Expected numbers
+come from the exact oracle `lowbit.reference`, never from the kernels. See docs/conformance.md.
+"""
+
+from lowbit.testing.calling import Stored as Stored
+from lowbit.testing.clauses import CLAUSES as CLAUSES
+from lowbit.testing.clauses import Clause as Clause
+from lowbit.testing.clauses import list_clauses as list_clauses
+from lowbit.testing.conformance import assert_conforms as assert_conforms
+from lowbit.testing.conformance import check_conformance as check_conformance
+from lowbit.testing.records import ConformanceReport as ConformanceReport
+from lowbit.testing.records import Violation as Violation

@@ -52,6 +52,8 @@ NO_TORCH = STDLIB_ONLY | {
 REFERENCE_MAY_USE = {"reference", "formats", "errors"}
 # Import name -> name of the distribution that brings it, where the two differ.
 DISTRIBUTION = {"sklearn": "scikit-learn", "llvmlite": "numba"}
+EXTRA = {"testing": "test"}
+"""Layers that may use the packages of an extra of the installation too, and say so where they are missing."""
 
 
 def source_files(root: Path) -> Iterator[tuple[str, Path]]:
@@ -108,15 +110,16 @@ def outside_violation(layer: str, target: str, declared: set[str]) -> str | None
     return None
 
 
-def declared_dependencies(root: Path) -> set[str]:
-    """Distribution names of the plain install."""
+def declared_dependencies(root: Path, extra: str | None = None) -> set[str]:
+    """Distribution names of the plain install, and of one with this extra."""
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    return {requirement.partition(">")[0].strip() for requirement in project["dependencies"]}
+    requirements = project["dependencies"] + (project["optional-dependencies"][extra] if extra else [])
+    return {requirement.partition(">")[0].strip() for requirement in requirements}
 
 
 def violations(root: Path) -> list[str]:
     """Every import in lowbit/ and kernels/ that breaks a rule, one line each."""
-    declared = declared_dependencies(root)
+    declared = {layer: declared_dependencies(root, EXTRA.get(layer)) for layer in RANK}
     found: list[str] = []
     for name, path in source_files(root):
         if name == "":
@@ -133,7 +136,7 @@ def violations(root: Path) -> list[str]:
             elif target.partition(".")[0] == "kernels":
                 reason = "imports kernels, another distribution's name; write lowbit.kernels"
             else:
-                reason = outside_violation(layer, target, declared)
+                reason = outside_violation(layer, target, declared[layer])
             if reason:
                 found.append(f"{path.relative_to(root)}: {reason}")
     return found

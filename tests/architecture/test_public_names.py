@@ -26,7 +26,7 @@ FUNCTIONS = {
     "set_num_threads",
     "unrotate",
 }
-SUBMODULES = {"analysis", "errors", "formats", "nn", "recipes", "reference", "reports", "studies"}
+SUBMODULES = {"analysis", "errors", "formats", "nn", "recipes", "reference", "reports", "studies", "testing"}
 
 IMPORT_EVERYTHING_THEN_LOOK = """
 import json, pkgutil, sys

@@ -8,7 +8,6 @@ import ml_dtypes
 import numpy as np
 import pytest
 from format_cases import CASTS, REGISTERED, SMALL_ELEMENTS, small_float_elements
-from hostile_inputs import critical_numbers
 from oracle_arrays import all_sixteen_bit_numbers, assert_same, bit_patterns, narrow, widen
 
 import lowbit as lb
@@ -17,6 +16,7 @@ from lowbit.formats import BlockFormat, Element, FloatElement, Overflow, Peak
 from lowbit.formats import element as find_element
 from lowbit.formats import format as find_format
 from lowbit.formats.elements import element_text
+from lowbit.testing.hostile_inputs import critical_numbers
 
 SMALL_CASTS = tuple(name for name in CASTS if find_format(name).element.bits <= 8)
 WIDE_CASTS = tuple(

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from conforming import conform, generator
 from format_cases import ALL_FORMATS, CASTS, REGISTERED, SEEDED
-from hostile_inputs import hostile_tensors
 from oracle_arrays import Expected, bit_patterns, oracle
 
 import lowbit as lb
 from lowbit.errors import ArgumentError
 from lowbit.formats import format as find_format
+from lowbit.testing.hostile_inputs import hostile_tensors
 
 NAMES = (*ALL_FORMATS, *CASTS)
 

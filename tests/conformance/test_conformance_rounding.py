@@ -8,7 +8,6 @@ import pytest
 from conforming import conform, generator
 from format_cases import ALL_FORMATS, CASTS, SMALL_ELEMENTS
 from golden_vectors import gfloat_cases
-from hostile_inputs import critical_numbers, hostile_tensors
 from oracle_arrays import assert_same, oracle
 from rounding_modes import DETERMINISTIC, OTHERS, STOCHASTIC, draws, near_thresholds
 
@@ -16,6 +15,7 @@ import lowbit as lb
 from lowbit import reference
 from lowbit.formats import BlockFormat, Codebook, Element, Rounding, Stochastic
 from lowbit.formats.elements import element_text
+from lowbit.testing.hostile_inputs import critical_numbers, hostile_tensors
 
 NAMES = (*ALL_FORMATS, *CASTS)
 WIDE_CASTS = ("bf16", "fp16", "tf32", "e8m7/overflow=saturate", "e5m10/overflow=saturate", "e8m2", "int16/row/f32")

@@ -8,13 +8,13 @@ from zlib import crc32
 import numpy as np
 import pytest
 from format_cases import ALL_FORMATS, CASTS, REGISTERED
-from hostile_inputs import hostile_tensors
 from oracle_arrays import bit_patterns, narrow, oracle, scale_codes
 
 import lowbit as lb
 from lowbit.explanations import Explanation
 from lowbit.explanations.numbers import bits_text
 from lowbit.formats import format as find_format
+from lowbit.testing.hostile_inputs import hostile_tensors
 
 NAMES = (*ALL_FORMATS, *CASTS)
 MODES = (

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from format_cases import SEEDED
-from hostile_inputs import hostile_tensors
 from oracle_arrays import assert_same, oracle, scale_codes
 
 import lowbit as lb
 from lowbit.errors import ArgumentError, ShapeError
+from lowbit.testing.hostile_inputs import hostile_tensors
 
 
 @pytest.mark.parametrize("name", SEEDED)

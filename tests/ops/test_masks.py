@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from hostile_inputs import hostile_tensors
 
 import lowbit as lb
 from lowbit import reference
 from lowbit.errors import UnsupportedError
+from lowbit.testing.hostile_inputs import hostile_tensors
 
 FORMATS = ("mxfp4", "mxfp4_quest", "e2m1/k32/e8m0:floor/statistic=rms", "int4_g32", "e4m3/row/f32", "ue5m3_fp4", "nf4")
 

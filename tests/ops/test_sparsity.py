@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from hostile_inputs import hostile_tensors
 from oracle_arrays import assert_same, oracle, scale_codes
 
 import lowbit as lb
+from lowbit.testing.hostile_inputs import hostile_tensors
 
 SPARSE = (
     "e2m1/k16/ue4m3/ts448/sparsity=2:4",

@@ -13,3 +13,4 @@ from lowbit.testing.conformance import assert_conforms as assert_conforms
 from lowbit.testing.conformance import check_conformance as check_conformance
 from lowbit.testing.records import ConformanceReport as ConformanceReport
 from lowbit.testing.records import Violation as Violation
+from lowbit.testing.vector_files import export_vectors as export_vectors

@@ -151,7 +151,9 @@ class ConformanceReport:
         subject = f"{self.format}, rounding {self.rounding}, axis {self.axis}"
         subject += f", {self.transform}" if self.transform else ""
         broken = {violation.clause for violation in self.violations}
-        head = f"conforms to {len(self.passed)} clauses" if self.ok else f"breaks {len(broken)} clauses"
+        head = f"conforms to {len(self.passed)} clauses"
+        if not self.ok:
+            head = f"breaks {len(broken)} clause{'s' if len(broken) > 1 else ''}"
         tail = "" if self.ok else f" and conforms to {len(self.passed)}"
         parts = [f"{subject}: {head}{tail} ({self.compared} numbers in {self.calls} calls)"]
         parts += [str(violation) for violation in (*self.violations, *self.known)]

@@ -75,7 +75,7 @@ DEFECTS = (
 """What can be planted; every entry is read somewhere below."""
 
 
-def quantize(x, kind, defect="", *, axis=-1, stochastic=False, seed=0, stream=0, tensor_amax=None, transform=None):
+def quantize(x, kind: str, defect="", *, axis=-1, stochastic=False, seed=0, stream=0, tensor_amax=None, transform=None):
     """Fake quantization of `x` in the format `kind`: mxfp4, mxfp8_e4m3, mxint8, nvfp4, int8_row, e4m3, ..."""
     if transform is not None:
         x = hadamard(x, transform, defect)
@@ -101,14 +101,14 @@ def quantize(x, kind, defect="", *, axis=-1, stochastic=False, seed=0, stream=0,
 def _formats(lines, kind, defect, random, tensor_amax):
     match kind:
         case "mxfp4" | "mxfp6_e2m3" | "mxfp8_e4m3" | "mxfp8_e5m2" | "mxint8":
-            element = {"mxfp4": "e2m1", "mxint8": "int8f6"}.get(kind, kind[-4:])
+            element = {"mxfp4": "e2m1", "mxint8": "int8f6"}.get(kind) or kind[-4:]
             return by_blocks(lines, 32, lambda block, r: mx_block(block, ELEMENTS[element], r, defect), random, defect)
         case "nvfp4":
             return nvfp4(lines, random, tensor_amax, defect)
         case "int8_row":
             return by_blocks(lines, max(lines.shape[-1], 1), lambda b, r: row_block(b, r, defect), random, defect)
         case _:
-            return cast(lines, ELEMENTS[kind], random, defect)
+            return cast(lines, ELEMENTS[str(kind)], random, defect)
 
 
 def by_blocks(lines, size, function, random, defect):

@@ -24,7 +24,9 @@ SAMPLE = (
 )
 """One of each kind, checked in every run; the others are slow only by their number."""
 
-ROUNDINGS = ("toward_positive", "to_odd", lb.Stochastic(bits=8), lb.Stochastic(bits=32, rule="nearest_odd"))
+ODD = lb.Stochastic(bits=32, rule=lb.StochasticRule.NEAREST_ODD)
+BIASED = lb.Stochastic(bits=16, rule=lb.StochasticRule.BIASED)
+ROUNDINGS = ("toward_positive", "to_odd", lb.Stochastic(bits=8), ODD)
 
 
 def values(fmt: str | BlockFormat, **options: Any) -> ConformanceReport:
@@ -56,7 +58,11 @@ def test_a_sample_conforms_in_other_modes(name: str, rounding: str | lb.Stochast
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*lb.list_formats(), *UNREGISTERED, *SEEDED])
 def test_every_format_conforms(name: str) -> None:
-    for report in (values(name), codes(name), values(name, rounding=lb.Stochastic(bits=16, rule="biased"))):
+    for report in (
+        values(name),
+        codes(name),
+        values(name, rounding=BIASED),
+    ):
         assert report.ok, str(report)
 
 

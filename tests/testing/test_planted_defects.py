@@ -1,4 +1,4 @@
-"""A correct quantizer that shares nothing with lowbit raises nothing; each planted defect is reported under its clause."""
+"""A correct quantizer that shares nothing with lowbit raises nothing; a planted defect is reported under its clause."""
 
 from collections.abc import Callable
 from typing import Any
@@ -52,7 +52,7 @@ ROOT = {
     "other_butterfly_order": ("rotating", {"6.order"}),
     "no_padding": ("rotating", {"6.padding"}),
 }
-"""Defect -> what it is planted into, and the clauses that report it: a set for exactly these, a name for at least it."""
+"""Defect -> what it is planted into, and the clauses that report it: a set means exactly these, a name at least it."""
 
 
 def check(kind: str, defect: str = "") -> ConformanceReport:

@@ -111,7 +111,7 @@ def side_by_side(subject: Subject, blocks: Sequence[Sequence[float]]) -> np.ndar
     size = block_size(fmt)
     full = np.zeros((len(blocks), size), np.float32)
     for row, block in zip(full, blocks, strict=True):
-        row[: len(block)] = single(block)
+        row[: len(block)] = single(block[:size])  # runs of one element have no room for more
     if not fmt.block.is_tile:
         return along_axis(subject, full.reshape(-1))
     height, width = (int(side or 1) for side in fmt.block.sizes)

@@ -266,6 +266,14 @@ CLAUSES: tuple[Clause, ...] = (
 """Every clause, in the order in which reports list them."""
 
 
+FREQUENCIES = {
+    "5.stochastic_neighbours": ("copies of one number", "stochastic rounding gives one of the two neighbours"),
+    "5.stochastic_frequency": ("copies of one number", "a number goes up as often as its distance says"),
+    "5.stochastic_tiny": ("copies of a number below the smallest value", "tiny numbers go up as often as they should"),
+}
+"""Clauses on quantizers with random numbers of their own, checked by counting: id -> title and rule."""
+
+
 def list_clauses() -> list[str]:
     """The ids of all clauses."""
-    return [clause.id for clause in CLAUSES]
+    return list(dict.fromkeys([*(clause.id for clause in CLAUSES), *FREQUENCIES]))

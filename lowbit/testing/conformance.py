@@ -1,6 +1,7 @@
 """`check_conformance`: a quantizer against the clauses of the contract, each with the smallest input that breaks it."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from lowbit.errors import ArgumentError, LowbitError
@@ -15,7 +16,7 @@ from lowbit.testing.calling import Difference, Outcome, Quantizer, Tester, accep
 from lowbit.testing.clauses import Clause
 from lowbit.testing.frequencies import frequency_violations
 from lowbit.testing.records import ConformanceReport, Violation
-from lowbit.testing.selection import chosen_clauses
+from lowbit.testing.selection import checked_names, chosen_clauses, chosen_ids
 from lowbit.testing.shrinking import shrunk
 from lowbit.testing.subject import Case, Subject
 
@@ -91,8 +92,10 @@ def check_conformance(
     )
     _check(subject, draws, examples)
     tester = Tester(quantizer, subject, torch=tensors == "torch")
-    selected = chosen_clauses(subject, clauses, (*_listed(skip), *(("8",) if nonfinite == "skip" else ())))
-    return _Check(tester, known or {}, examples).report(selected)
+    unwanted = (*_listed(skip), *(("8",) if nonfinite == "skip" else ()))
+    checked_names(known or ())
+    check = _Check(tester, known or {}, examples)
+    return check.report(chosen_clauses(subject, clauses, unwanted), chosen_ids(clauses, unwanted))
 
 
 def assert_conforms(quantizer: Quantizer, format: str | BlockFormat, **options: Any) -> None:
@@ -124,7 +127,7 @@ class _Check:
         self.tester, self.subject, self.known, self.examples = tester, tester.subject, known, examples
         self.calls = self.compared = 0
 
-    def report(self, selected: list[Clause]) -> ConformanceReport:
+    def report(self, selected: list[Clause], ids: frozenset[str]) -> ConformanceReport:
         """The clauses one after the other."""
         violations: list[Violation] = []
         passed: list[str] = []
@@ -142,9 +145,9 @@ class _Check:
             if self.calls > before and not found:
                 passed.append(clause.id)
         if self.subject.statistical:
-            calls, found, good = frequency_violations(self.tester)
+            calls, found, good = frequency_violations(self.tester, ids)
             self.calls, passed = self.calls + calls, passed + good
-            violations += found
+            violations += [replace(item, known=self.known.get(item.clause, "")) for item in found]
         subject = self.subject
         return ConformanceReport(
             format=str(subject.fmt),
@@ -245,4 +248,4 @@ def _line(account: Explanation | None) -> str:
     if deciding is not None:
         parts.append(f"rounded {'up' if deciding.value else 'down'} ({deciding.formula})")
     said = ", ".join(parts)
-    return "; ".join([said, *(note for note in account.notes if note not in said)])
+    return "; ".join([*([said] if said else []), *(note for note in account.notes if note not in said)])

@@ -15,6 +15,7 @@ from lowbit.formats import Stochastic, StochasticRule
 from lowbit.reference.rounding import Draw, stochastic_up
 from lowbit.testing.blocks import along_axis, side_by_side, single
 from lowbit.testing.calling import Tester, as_array
+from lowbit.testing.clauses import FREQUENCIES
 from lowbit.testing.frames import CAPACITY, Frame, block_size, quiet_amax, quiet_frames
 from lowbit.testing.records import Violation
 from lowbit.testing.subject import Case, Subject
@@ -37,17 +38,18 @@ class Trial:
     high: float
 
 
-def frequency_violations(tester: Tester) -> tuple[int, list[Violation], list[str]]:
-    """How many calls were made, what was found, and the ids of the clauses that hold."""
+def frequency_violations(tester: Tester, chosen: frozenset[str]) -> tuple[int, list[Violation], list[str]]:
+    """How many calls were made, what was found, and the ids of the clauses that hold, of those chosen."""
     found: dict[str, Violation] = {}
     seen: list[str] = []
     calls = 0
     for trial, case, mask in trials(tester.subject):
-        calls += 1
-        for clause in (trial.clause, "5.stochastic_neighbours"):
-            seen += [clause] if clause not in seen else []
-        for violation in _violations(tester, trial, case, mask):
-            found.setdefault(violation.clause, violation)
+        concerned = [id for id in ("5.stochastic_neighbours", trial.clause) if id in chosen]
+        calls += bool(concerned)
+        seen += [id for id in concerned if id not in seen]
+        for violation in _violations(tester, trial, case, mask) if concerned else ():
+            if violation.clause in chosen:
+                found.setdefault(violation.clause, violation)
     return calls, list(found.values()), [clause for clause in seen if clause not in found]
 
 
@@ -122,13 +124,6 @@ def probability(subject: Subject, d: Fraction) -> float:
     return sum(stochastic_up(d, draw) for draw in draws) / len(draws)
 
 
-TITLES = {
-    "5.stochastic_frequency": ("copies of one number", "a number goes up as often as its distance says"),
-    "5.stochastic_tiny": ("copies of a number below the smallest value", "tiny numbers go up as often as they should"),
-    "5.stochastic_neighbours": ("copies of one number", "stochastic rounding gives one of the two neighbours"),
-}
-
-
 def _violation(
     trial: Trial,
     case: Case,
@@ -139,7 +134,7 @@ def _violation(
     compared: int,
     why: str,
 ) -> Violation:
-    title, rule = TITLES[trial.clause]
+    title, rule = FREQUENCIES[trial.clause]
     return Violation(
         clause=trial.clause,
         title=title,

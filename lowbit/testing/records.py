@@ -75,7 +75,10 @@ class Violation:
 
     def __str__(self) -> str:
         x = np.ascontiguousarray(self.input)
-        count = "" if self.kind == "frequency" else f": {self.failures} of {self.compared} numbers differ"
+        count = f": {self.failures} of {self.compared} numbers differ"
+        if self.kind in ("shape", "error"):
+            count = f": {self.failures} calls fail" if self.failures > 1 else ": the call fails"
+        count = "" if self.kind == "frequency" else count
         lines = [f"{self.clause}  {self.rule}", f"    {self.title}{count}"]
         lines.append(f"    input     {_numbers_text(x)}" + (f", shape {x.shape}" if x.ndim > 1 else ""))
         if self.arguments:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from lowbit.errors import ArgumentError
-from lowbit.testing.clauses import CLAUSES, Clause
+from lowbit.testing.clauses import CLAUSES, Clause, list_clauses
 from lowbit.testing.subject import Subject
 
 
@@ -12,12 +12,27 @@ def chosen_clauses(subject: Subject, only: Iterable[str] | None, skip: Iterable[
 
     ArgumentError for an entry that names no clause.
     """
-    wanted, unwanted = None if only is None else _checked(only), _checked(skip)
-    return [
-        clause
-        for clause in CLAUSES
-        if (wanted is None or _named(clause, wanted)) and not _named(clause, unwanted) and _concerns(clause, subject)
-    ]
+    chosen = chosen_ids(only, skip)
+    return [clause for clause in CLAUSES if clause.id in chosen and _concerns(clause, subject)]
+
+
+def chosen_ids(only: Iterable[str] | None, skip: Iterable[str]) -> frozenset[str]:
+    """The ids that `only` (None: all) and not `skip` name, by themselves or by their section. ArgumentError."""
+    unwanted = checked_names(skip)
+    wanted = None if only is None else checked_names(only)
+    return frozenset(id for id in list_clauses() if (wanted is None or _named(id, wanted)) and not _named(id, unwanted))
+
+
+def checked_names(names: Iterable[str]) -> frozenset[str]:
+    """Names of clauses or sections; ArgumentError for one that is neither."""
+    given = frozenset([names] if isinstance(names, str) else names)
+    known = {name for id in list_clauses() for name in _names(id)}
+    if given - known:
+        raise ArgumentError(
+            f"no clause {min(given - known, key=str)!r}; lowbit.testing.list_clauses() has the ids, and a section such "
+            "as '5' stands for all of its clauses"
+        )
+    return given
 
 
 def _concerns(clause: Clause, subject: Subject) -> bool:
@@ -28,16 +43,10 @@ def _concerns(clause: Clause, subject: Subject) -> bool:
     return clause.kind == "all"
 
 
-def _named(clause: Clause, names: frozenset[str]) -> bool:
-    return bool(names & {clause.id, clause.section, clause.section[1:]})
+def _names(id: str) -> set[str]:
+    section = id.partition(".")[0]
+    return {id, section, f"§{section}"}
 
 
-def _checked(names: Iterable[str]) -> frozenset[str]:
-    given = frozenset([names] if isinstance(names, str) else names)
-    known = {name for clause in CLAUSES for name in (clause.id, clause.section, clause.section[1:])}
-    if given - known:
-        raise ArgumentError(
-            f"no clause {sorted(given - known)[0]!r}; lowbit.testing.list_clauses() has the ids, and a section such as "
-            "'5' stands for all of its clauses"
-        )
-    return given
+def _named(id: str, names: frozenset[str]) -> bool:
+    return bool(names & _names(id))

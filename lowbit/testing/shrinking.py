@@ -43,7 +43,7 @@ def shrunk(subject: Subject, case: Case, difference: Difference, check: Check) -
     search = _Search(case, difference, check)
     if subject.transform is None:
         _crop(subject, search)
-    if not case.refused and difference.kind not in ("shape", "error") and case.x.size:
+    if not case.refused and case.x.size:
         own = difference.kind in ("value", "code") and subject.transform is None
         _zero(search, own)
         _shorten(search, own)

@@ -6,13 +6,16 @@
 
 import struct
 from fractions import Fraction
-from math import copysign, inf, isinf, isnan, nan
+from math import copysign, inf, isinf, isnan, ldexp, nan
 
 PRECISION = 24
 """Significant bits of a normal binary32 number."""
 
 MIN_STEP_EXPONENT = -149
 """Exponent of the smallest subnormal, the finest step of the grid."""
+
+MIN_NORMAL = 2.0**-126
+"""Smallest normal binary32 number."""
 
 FLT_MAX = float((2 - Fraction(1, 2**23)) * 2**127)
 """Largest finite binary32 number."""
@@ -80,10 +83,17 @@ def divide(left: float, right: float) -> float:
 
 
 def to_bits(value: float) -> int:
-    """The 32-bit pattern of a binary32 value; `value` must be one."""
+    """The 32-bit pattern of a binary32 value; `value` must be one.
+
+    Subnormals are taken apart by integers, because a process that flushes them would lose them in a conversion.
+    """
+    if 0 < abs(value) < MIN_NORMAL:
+        return int(ldexp(abs(value), -MIN_STEP_EXPONENT)) | (1 << 31 if value < 0 else 0)
     return int.from_bytes(struct.pack("<f", value), "little")
 
 
 def from_bits(bits: int) -> float:
     """The value of a 32-bit pattern."""
+    if not bits & 0x7F800000:
+        return copysign(ldexp(bits & 0x7FFFFF, MIN_STEP_EXPONENT), -1.0 if bits >> 31 else 1.0)
     return struct.unpack("<f", bits.to_bytes(4, "little"))[0]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lowbit.formats.binary32 import float_to_bits
 from lowbit.reference.tensor_scale import TensorScale
+from lowbit.testing.expected import single
 from lowbit.testing.features import INEXACT, NEAR_TIE, ORDINARY, TIE, block_features, features
 from lowbit.testing.frames import CAPACITY, Frame, block_size, quantized, quiet_amax, quiet_level
 from lowbit.testing.subject import Case, Subject
@@ -139,8 +139,3 @@ def along_axis(subject: Subject, line: np.ndarray) -> np.ndarray:
     shape = [1] * max(subject.ndim, needed)
     shape[subject.axis] = len(line)
     return line.reshape(shape)
-
-
-def single(numbers: Sequence[float]) -> np.ndarray:
-    """Numbers as float32, rounded once by integers: subnormals too, whatever mode the processor is in."""
-    return np.array([float_to_bits(x) for x in numbers], np.uint32).view(np.float32)

@@ -9,7 +9,7 @@ import numpy as np
 
 from lowbit.errors import ArgumentError, DtypeError
 from lowbit.formats import BlockFormat
-from lowbit.testing.expected import Expected, bit_patterns, scale_codes, widen
+from lowbit.testing.expected import Expected, bit_patterns, exact, scale_codes, widen
 from lowbit.testing.subject import KEYWORDS, Case, Subject
 
 Quantizer = Callable[..., Any]
@@ -129,7 +129,7 @@ def _compare_values(got: np.ndarray, expected: np.ndarray) -> Outcome:
         single = widen(got)
         rounded = (single != got) & ~np.isnan(single)  # a float64 result that is no binary32 number
     different = (bit_patterns(single) != bit_patterns(expected)) | rounded
-    return _outcome("value", different, expected, got, float)
+    return _outcome("value", different, exact(expected), exact(got), float)
 
 
 def _compare_codes(result: Any, expected: Expected, fmt: BlockFormat) -> Outcome:

@@ -14,6 +14,7 @@ from lowbit.formats.rounding import find_rounding
 from lowbit.geometry import Axis
 from lowbit.testing.calling import Difference, Outcome, Quantizer, Tester, accepted_keywords
 from lowbit.testing.clauses import Clause
+from lowbit.testing.expected import exact
 from lowbit.testing.frequencies import frequency_violations
 from lowbit.testing.records import ConformanceReport, Violation
 from lowbit.testing.selection import checked_names, chosen_clauses, chosen_ids
@@ -211,12 +212,12 @@ class _Check:
 
 
 def _size(case: Case) -> tuple[int, int]:
-    return int((case.x != 0).sum()), case.x.size
+    return int((exact(case.x) != 0).sum()), case.x.size
 
 
 def _number_at(case: Case, found: Difference, subject: Subject) -> float | None:
     fits = subject.transform is None and case.x.size
-    return float(case.x[found.where]) if fits else None
+    return float(exact(case.x)[found.where]) if fits else None
 
 
 def _account(subject: Subject, case: Case, found: Difference) -> Explanation | None:

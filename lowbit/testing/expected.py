@@ -1,13 +1,16 @@
 """The oracle's answers as arrays: what a conformance check, a test or a vector file expects. No kernel runs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from lowbit import reference
+from lowbit.explanations.tensors import widened
 from lowbit.formats import BlockFormat, Hadamard, Statistic
 from lowbit.formats import format as find_format
+from lowbit.formats.binary32 import binary32, float_to_bits
 from lowbit.reference.layout import block_sides, grid_shape
 from lowbit.reference.level import resolve_tensor_scale
 
@@ -40,24 +43,24 @@ def oracle(
 
     `arguments` are those of `lowbit.reference.quantize`; with a `transform` the rotated tensor is quantized.
     """
-    found, single = find_format(fmt), widen(x)
+    found, x = find_format(fmt), widen(x)
     if transform is not None:
         position = axis[1] if isinstance(axis, tuple) else axis
-        single = exact_array(reference.rotate(single.tolist(), transform, axis=position), None)
-    if not single.size:
-        return _nothing(single.shape, found, axis, arguments)
-    rows = _rows_that_matter(single, found, axis)
-    part = single[:rows] if single.ndim else single
-    result = reference.quantize(part.tolist(), found, axis=axis, **arguments)
+        x = exact_array(reference.rotate(exact(x).tolist(), transform, axis=position), None)
+    if not x.size:
+        return _nothing(x.shape, found, axis, arguments)
+    rows = _rows_that_matter(x, found, axis)
+    part = x[:rows] if x.ndim else x
+    result = reference.quantize(exact(part).tolist(), found, axis=axis, **arguments)
     shape = part.shape
     values, codes = exact_array(result.values, shape), np.array(result.codes, np.int64).reshape(shape)
     scales = None if result.scales is None else np.array(result.scales, np.int64)
-    if shape != single.shape:
-        tail = [(0, len(single) - rows), *[(0, 0)] * (single.ndim - 1)]
+    if shape != x.shape:
+        tail = [(0, len(x) - rows), *[(0, 0)] * (x.ndim - 1)]
         values, codes = np.pad(values, tail, mode="edge"), np.pad(codes, tail, mode="edge")
     return Expected(
-        values=values.reshape(single.shape),
-        codes=codes.reshape(single.shape),
+        values=values.reshape(x.shape),
+        codes=codes.reshape(x.shape),
         scales=scales,
         tensor_scale=result.tensor_scale,
     )
@@ -96,12 +99,22 @@ def _zeros_add_nothing(fmt: BlockFormat, height: int) -> bool:
 
 def exact_array(values: Any, shape: tuple[int, ...] | None) -> np.ndarray:
     """Numbers of the oracle as float32, checked to be binary32 numbers."""
-    exact = np.array(values, np.float64)
-    exact = exact if shape is None else exact.reshape(shape)
-    with np.errstate(over="ignore"):
-        single = exact.astype(np.float32)
-    assert np.array_equal(single, exact, equal_nan=True), "the oracle's results are binary32 numbers"
-    return single
+    array = np.array(values, np.float64)
+    numbers = array.reshape(-1).tolist()
+    assert all(x != x or binary32(x) == x for x in numbers), "the oracle's results are binary32 numbers"
+    return single(numbers).reshape(array.shape if shape is None else shape)
+
+
+def exact(x: np.ndarray) -> np.ndarray:
+    """Float32 numbers as float64, subnormals too, whatever mode the processor is in; other dtypes as numpy does."""
+    return (
+        widened(np.ascontiguousarray(x), "float32").reshape(x.shape) if x.dtype == np.float32 else x.astype(np.float64)
+    )
+
+
+def single(numbers: Sequence[float]) -> np.ndarray:
+    """Numbers as float32, rounded once by integers: subnormals too, whatever mode the processor is in."""
+    return np.array([float_to_bits(x) for x in numbers], np.uint32).view(np.float32)
 
 
 def widen(x: np.ndarray) -> np.ndarray:

@@ -13,9 +13,10 @@ from scipy.stats import binom
 
 from lowbit.formats import Stochastic, StochasticRule
 from lowbit.reference.rounding import Draw, stochastic_up
-from lowbit.testing.blocks import along_axis, side_by_side, single
+from lowbit.testing.blocks import along_axis, side_by_side
 from lowbit.testing.calling import Tester, as_array
 from lowbit.testing.clauses import FREQUENCIES
+from lowbit.testing.expected import single
 from lowbit.testing.frames import CAPACITY, Frame, block_size, quiet_amax, quiet_frames
 from lowbit.testing.records import Violation
 from lowbit.testing.subject import Case, Subject

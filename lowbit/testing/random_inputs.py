@@ -10,7 +10,8 @@ import numpy as np
 
 from lowbit.formats import Stochastic
 from lowbit.reference import random_bits
-from lowbit.testing.blocks import along_axis, side_by_side, single
+from lowbit.testing.blocks import along_axis, side_by_side
+from lowbit.testing.expected import single
 from lowbit.testing.frames import CAPACITY, Frame, block_size, quiet_amax, quiet_frames
 from lowbit.testing.numbers import few, shifted
 from lowbit.testing.subject import Case, Subject

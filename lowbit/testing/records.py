@@ -10,7 +10,8 @@ import numpy as np
 
 from lowbit.errors import ConformanceError
 from lowbit.explanations.numbers import bits_text, number_text, plain
-from lowbit.formats.binary32 import float_to_bits
+from lowbit.formats.binary32 import binary32, float_to_bits
+from lowbit.testing.expected import exact
 
 SHOWN = 12
 """Numbers of an input that text shows; the data have them all."""
@@ -58,7 +59,7 @@ class Violation:
             "rule": self.rule,
             "kind": self.kind,
             "shape": list(x.shape),
-            "input": plain(x.reshape(-1).tolist()),
+            "input": plain(exact(x).reshape(-1).tolist()),
             "input_bits": [f"0x{bits:08X}" for bits in x.reshape(-1).view(np.uint32).tolist()],
             "arguments": {name: plain(value) for name, value in self.arguments.items()},
             "where": list(self.where),
@@ -169,7 +170,7 @@ class ConformanceReport:
 
 def _numbers_text(x: np.ndarray) -> str:
     """The numbers with their bits; equal ones that follow each other are counted."""
-    parts = [(float(run[0]), len(run)) for run in _runs(x.reshape(-1))]
+    parts = [(float(exact(run)[0]), len(run)) for run in _runs(x.reshape(-1))]
     shown = [_run_text(value, count) for value, count in parts[:SHOWN]]
     shown += [f"… {len(parts) - SHOWN} more"] if len(parts) > SHOWN else []
     return f"[{', '.join(shown)}]" + (f", {x.size} numbers" if len(parts) != x.size else "")
@@ -197,11 +198,6 @@ def _bits(value: float | int | str, kind: str) -> str:
         return ""
     if isinstance(value, int):
         return f"0x{value & (1 << 64) - 1:X}"
-    if not isnan(value) and float(np.float64(value)) != _binary32(value):
+    if not isnan(value) and value != binary32(value):
         return f"{value.hex()} (no binary32 number)"
     return f"0x{float_to_bits(value):08X}"
-
-
-def _binary32(value: float) -> float:
-    with np.errstate(over="ignore"):
-        return float(np.float32(value))

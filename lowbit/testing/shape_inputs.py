@@ -9,7 +9,8 @@ from itertools import product
 
 import numpy as np
 
-from lowbit.testing.blocks import along_axis, in_tile_axes, single
+from lowbit.testing.blocks import along_axis, in_tile_axes
+from lowbit.testing.expected import single
 from lowbit.testing.frames import Frame, points, quiet_amax, quiet_anchor, quiet_level, quiet_scales, settle
 from lowbit.testing.subject import Case, Subject
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from lowbit.reference.layout import block_sides
 from lowbit.testing.calling import Difference
+from lowbit.testing.expected import exact, single
 from lowbit.testing.numbers import FLT_MAX, short
 from lowbit.testing.subject import Case, Subject
 
@@ -72,7 +73,8 @@ def _crop(subject: Subject, search: _Search) -> None:
 def _zero(search: _Search, own: bool) -> None:
     """Put +0 in the place of as many numbers as possible: all at once, then halves, quarters and single ones."""
     places = _used(search, own)
-    keep = max(places, key=lambda place: abs(search.case.x.reshape(-1)[place]), default=None)
+    magnitudes = np.abs(exact(search.case.x).reshape(-1))
+    keep = max(places, key=lambda place: magnitudes[place], default=None)
     for kept in ([], [] if keep is None else [keep]):
         if search.attempt(_without(search, [p for p in places if p not in kept]), same=True):
             break
@@ -105,13 +107,13 @@ def _shorten(search: _Search, own: bool) -> None:
     """Replace the other numbers by powers of two or numbers of a few bits."""
     for place in _used(search, own):
         x = np.ascontiguousarray(search.case.x)
-        value = float(x.reshape(-1)[place])
+        value = float(exact(x).reshape(-1)[place])
         for bits in (1, 2, 3) if np.isfinite(value) else ():
             shorter = short(value, bits)
             if shorter == value or abs(shorter) > FLT_MAX:
                 break
             trial = x.copy()
-            trial.reshape(-1)[place] = shorter
+            trial.reshape(-1)[place] = single([shorter])[0]
             if search.attempt(_like(trial, search.case.x), same=True):
                 break
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from math import inf, nan
 
-from lowbit.testing.blocks import Block, along_axis, cases, single
+from lowbit.testing.blocks import Block, along_axis, cases
+from lowbit.testing.expected import single
 from lowbit.testing.frames import Frame, points, quiet_anchor, quiet_frames
 from lowbit.testing.subject import Case, Subject
 

@@ -13,7 +13,7 @@ import numpy as np
 from lowbit.errors import LowbitError, UnsupportedError
 from lowbit.formats import BlockFormat, Hadamard, Rounding, Stochastic, StochasticRule, list_formats
 from lowbit.formats import format as find_format
-from lowbit.testing.blocks import single
+from lowbit.testing.expected import single
 from lowbit.testing.frames import quiet_anchor, quiet_level, settle
 from lowbit.testing.hostile_inputs import dtype_of
 from lowbit.testing.numbers import FLT_MAX, few, nearest, shifted

@@ -18,7 +18,7 @@ from lowbit.reference import random_bits
 from lowbit.reference.correction import scale_bits
 from lowbit.reference.layout import Place, logical_indices, tile_rows
 from lowbit.reference.level import Level, resolve_tensor_scale
-from lowbit.testing.expected import Expected
+from lowbit.testing.expected import Expected, exact
 from lowbit.testing.selection import chosen_clauses
 from lowbit.testing.subject import Case, Subject
 
@@ -158,4 +158,4 @@ def _gathered(array: np.ndarray, places: list[int]) -> np.ndarray:
 
 def _level(fmt: BlockFormat, tensor: TensorVector) -> Level:
     given = {name: tensor.arguments.get(name) for name in ("tensor_amax", "tensor_scale")}
-    return resolve_tensor_scale(tensor.x.reshape(-1).tolist(), fmt, **given)
+    return resolve_tensor_scale(exact(tensor.x).reshape(-1).tolist(), fmt, **given)

@@ -1,6 +1,8 @@
 """What a report says, and what `check_conformance` makes of its options and of quantizers that misbehave."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +226,20 @@ def test_other_arguments_that_do_not_fit() -> None:
         check_conformance(right, "mxfp5")
     with pytest.raises(ArgumentError, match="draws its scales"):
         check_conformance(right, "nvfp4_eden", rounding="stochastic", draws="own")
+
+
+def test_a_process_that_flushes_subnormals_changes_no_expectation() -> None:
+    code = """
+import torch
+import lowbit as lb
+torch.set_flush_denormal(True)
+for name in ("mxfp4", "int8_row", "bf16"):
+    lb.testing.assert_conforms(lambda x, axis=-1: lb.qdq(x, name, axis=axis), name)
+flushed = lb.testing.check_conformance(lambda x: lb.qdq(x, "mxfp4") * 1, "mxfp4")
+print(*(violation.clause for violation in flushed.violations))
+"""
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.split()) == (0, ["3.tiny_amax", "0.subnormals"]), done.stdout + done.stderr
 
 
 def test_the_oracle_is_the_only_source_of_expectations() -> None:

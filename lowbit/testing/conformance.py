@@ -11,7 +11,7 @@ from lowbit.explanations.records import Explanation
 from lowbit.formats import BlockFormat, Hadamard, Rounding, Stochastic
 from lowbit.formats import format as find_format
 from lowbit.formats.rounding import find_rounding
-from lowbit.geometry import Axis
+from lowbit.geometry import Axis, normalized_axes
 from lowbit.testing.calling import Difference, Outcome, Quantizer, Tester, accepted_keywords
 from lowbit.testing.clauses import Clause
 from lowbit.testing.expected import exact
@@ -109,14 +109,15 @@ def _listed(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _check(subject: Subject, draws: str, examples: int) -> None:
+    if not isinstance(subject.ndim, int) or not 1 <= subject.ndim <= 8:
+        raise ArgumentError(f"ndim={subject.ndim!r}: give an integer from 1 to 8")
+    normalized_axes(subject.axis, 8, subject.fmt)
     if draws == "own" and not subject.is_stochastic:
         raise ArgumentError(f"draws='own' has no meaning with rounding={str(subject.rounding)!r}, which draws nothing")
     if draws == "own" and subject.fmt.needs_seed:
         raise ArgumentError(f"{subject.fmt} draws its scales: only the contract's random bits can be checked")
     if not isinstance(examples, int) or examples < 1:
         raise ArgumentError(f"examples={examples!r}: give a positive integer")
-    if not isinstance(subject.ndim, int) or not 1 <= subject.ndim <= 8:
-        raise ArgumentError(f"ndim={subject.ndim!r}: give an integer from 1 to 8")
     if subject.transform is not None and subject.is_stochastic:
         raise ArgumentError("rotations are checked with a deterministic rounding; leave rounding= out")
 

@@ -133,8 +133,8 @@ def _pairs(frame: Frame, lowest: bool) -> list[tuple[Fraction, Fraction]]:
     """Gaps of the grid away from zero, or the gap above zero alone."""
     if lowest:
         zero = bisect_left(frame.values, 0.0)
-        found = [tuple(map(Fraction, frame.values[zero : zero + 2]))]
-        return [(low, high) for low, high in found if low == 0]
+        gap = [Fraction(value) for value in frame.values[zero : zero + 2]]
+        return [(gap[0], gap[1])] if len(gap) == 2 and gap[0] == 0 else []
     amax = max((abs(frame.y(x)) for x in frame.anchor), default=Fraction(max(frame.values)))
     inside = [(low, high) for low, high in frame.gaps(200) if -amax <= low and high <= amax]
     return few([(low, high) for low, high in inside if low and high], 40)

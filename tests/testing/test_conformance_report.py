@@ -208,6 +208,7 @@ def test_own_random_numbers_are_found_out_by_their_frequencies() -> None:
         ({"draws": "own"}, "draws nothing"),
         ({"examples": 0}, "positive integer"),
         ({"ndim": 0}, "from 1 to 8"),
+        ({"axis": (0, 1)}, "one axis"),
         ({"accepts": ["x"]}, "choose from"),
         ({"rounding": "nearest"}, "rounding='nearest'"),
         ({"rounding": "stochastic", "transform": lb.Hadamard(16)}, "deterministic"),

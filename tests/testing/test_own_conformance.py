@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 from format_cases import SEEDED, UNREGISTERED
+from hypothesis import given, settings
 
 import lowbit as lb
 from lowbit.formats import BlockFormat
-from lowbit.testing import ConformanceReport, check_conformance
+from lowbit.testing import ConformanceReport, check_conformance, strategies
 
 SAMPLE = (
     "mxfp4",
@@ -64,6 +65,15 @@ def test_every_format_conforms(name: str) -> None:
         values(name, rounding=BIASED),
     ):
         assert report.ok, str(report)
+
+
+@pytest.mark.slow
+@settings(max_examples=150)
+@given(strategies.spec_texts())
+def test_formats_that_nobody_thought_of_conform(spec: str) -> None:
+    """Every generator of inputs copes with every format that can be written down."""
+    report = values(spec)
+    assert report.ok, str(report)
 
 
 @pytest.mark.parametrize("axis", [0, 1, -2, 2])

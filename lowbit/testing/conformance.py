@@ -12,6 +12,7 @@ from lowbit.formats import BlockFormat, Hadamard, Rounding, Stochastic
 from lowbit.formats import format as find_format
 from lowbit.formats.rounding import find_rounding
 from lowbit.geometry import Axis, normalized_axes
+from lowbit.reference.layout import block_sides
 from lowbit.testing.calling import Difference, Outcome, Quantizer, Tester, accepted_keywords
 from lowbit.testing.clauses import Clause
 from lowbit.testing.expected import exact
@@ -225,8 +226,11 @@ def _account(subject: Subject, case: Case, found: Difference) -> Explanation | N
     """The oracle's steps for the element that differs, or the first one of the block whose scale does."""
     if found.kind not in ("value", "code", "scale") or not case.x.size:
         return None
-    where = found.where if found.kind != "scale" else tuple(0 for _ in case.x.shape)
     arguments = {"axis": subject.axis, **case.arguments}
+    where = found.where
+    if found.kind == "scale":
+        sides = block_sides(subject.fmt, case.x.shape, arguments["axis"])
+        where = tuple(place * side for place, side in zip(where, sides, strict=True))
     try:
         return explain(case.x, subject.fmt, where, rounding=subject.rounding, transform=subject.transform, **arguments)
     except LowbitError:

@@ -87,23 +87,25 @@ def underflow(subject: Subject) -> Iterator[Case]:
 
 
 def saturation(subject: Subject) -> Iterator[Case]:
-    """Numbers beyond the largest value: in blocks by a scale rounded down, in casts up to the largest float."""
+    """Numbers beyond the largest value: in blocks by a scale rounded down, in casts up to the largest float.
+
+    With a zero point the range meets the codes, and nothing is beyond.
+    """
     fmt = subject.fmt
     if fmt.scale is None:
         yield from cases(subject, _beyond_cast(subject))
         return
-    level = quiet_level(fmt)
-    for (anchor,) in [quiet_anchor(fmt, 1.0)] if len(quiet_anchor(fmt, 1.0)) == 1 else []:
-        for factor in (1 + 1 / 300, 1 + 1 / 64, 7 / 6, 1.25, 5 / 4 + 1 / 16, 1.99):
-            amax = nearest(Fraction(anchor) * Fraction(factor))
-            frame = settle(fmt, (amax,), level)
-            if not frame.works or abs(frame.y(amax)) <= max(frame.values):
-                continue
-            block = next(filled(subject, Frame((amax,), frame.values, frame.units), [-amax]))
+    anchor, *others = quiet_anchor(fmt, 1.0)
+    for factor in () if others else (1 + 1 / 300, 1 + 1 / 64, 7 / 6, 1.25, 5 / 4 + 1 / 16, 1.99):
+        amax = nearest(Fraction(anchor) * Fraction(factor))
+        frame = settle(fmt, (amax,), quiet_level(fmt))
+        if frame.works and abs(frame.y(amax)) > max(frame.values):
+            block = next(filled(subject, frame, [-amax]))
             yield from cases(subject, [cleaned(subject, block, frozenset({SATURATED}))])
 
 
 def _beyond_cast(subject: Subject) -> Iterator[Block | None]:
+    """Both signs; where overflow gives infinity or NaN, also numbers on either side of where it begins, and there."""
     element = subject.fmt.element
     largest, overflows = Fraction(element.max), subject.fmt.overflow is Overflow.INF_NAN
     beyond = [nearest(largest * Fraction(part)) for part in ("33/32", "5/4", "2", "1000")] + [FLT_MAX]

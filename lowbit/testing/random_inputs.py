@@ -71,19 +71,15 @@ def indices(subject: Subject) -> Iterator[Case]:
     fmt, axis = subject.fmt, subject.axis
     if (fmt.block is not None and fmt.block.is_tile) or isinstance(axis, tuple):
         return
+    other_axis = {"axis": 0} if "axis" in subject.accepts else {}
     for case in _case(subject, _at_parts("1/2", "1/4", "3/4")):
-        line = case.x.reshape(-1)
-        lines = np.stack([line, line, line])
+        lines = np.stack([case.x.reshape(-1)] * 3)
         tensor_wide = fmt.block is None or fmt.block.is_tensor
         if (axis in (-1, 1) and subject.ndim <= 2) or tensor_wide:
             yield replace(case, x=lines)
             yield replace(case, x=np.asfortranarray(lines))
-        if not tensor_wide and (axis in (0, -2) or "axis" in subject.accepts):
-            yield replace(
-                case,
-                x=np.ascontiguousarray(lines.T),
-                arguments={**case.arguments, "axis": 0} if "axis" in subject.accepts else case.arguments,
-            )
+        if not tensor_wide and (axis in (0, -2) or other_axis):
+            yield replace(case, x=np.ascontiguousarray(lines.T), arguments={**case.arguments, **other_axis})
 
 
 def shards(subject: Subject) -> Iterator[Case]:

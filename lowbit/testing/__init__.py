@@ -3,6 +3,7 @@
 `check_conformance` and `assert_conforms` check a function, `export_vectors` writes test vectors for hardware and
 kernels, `lowbit.testing.strategies` has hypothesis strategies (it needs hypothesis: the extra `test`). Expected numbers
 come from the exact oracle `lowbit.reference`, never from the kernels. See docs/conformance.md.
+`lowbit.testing.certificates` is about lowbit itself: every float32 input of a format against exact boundaries.
 """
 
 from lowbit.testing.calling import Stored as Stored

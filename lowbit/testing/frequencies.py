@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from scipy.stats import binom
 
 from lowbit.formats import Stochastic, StochasticRule
 from lowbit.reference.rounding import Draw, stochastic_up
@@ -108,6 +107,8 @@ def _violations(tester: Tester, trial: Trial, case: Case, mask: np.ndarray) -> I
         neighbours = Trial("5.stochastic_neighbours", trial.x, trial.d, trial.low, trial.high)
         yield _violation(neighbours, case, "value", expected, number, int(strange.sum()), got.size, "")
         return
+    from scipy.stats import binom  # takes longer to import than most checks to run
+
     ups, chance = int((got == trial.high).sum()), probability(tester.subject, trial.d)
     tail = 2 * min(float(binom.cdf(ups, got.size, chance)), float(binom.sf(ups - 1, got.size, chance)))
     if tail < ERROR_RATE:

@@ -20,7 +20,7 @@ FOLDER = Path(kernels.__file__).parent
 WIDTHS = ("unpack_items", "dequantize_items", "quantize_items", "exact_quantize_items")
 """Entries that have a signature for each width of codes or scale codes (8, 16 and 32 bits); the others have one."""
 
-WORDS = ("blockwise_items", "dequantize_word_items")
+WORDS = ("blockwise_items", "chosen_grid_items", "dequantize_word_items")
 """Entries that have a signature for each width of block words (8 to 64 bits)."""
 
 VARIANTS = ("qdq_items", "quantize_items")

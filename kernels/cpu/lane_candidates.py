@@ -1,8 +1,8 @@
 """The candidate stage on vectors: sixteen blocks at a time, or the sixteen rows of a tile, one a lane.
 
-It serves candidates that differ in their scale alone (four over six, mse), and those that differ in an element of four
-bits. Every lane adds its errors in the
-contract's order (docs/numerics.md §12), so it decides as the exact stage does, bit for bit.
+It serves candidates that differ in their scale alone (four over six, mse), and those that differ in an element of at
+most sixteen values. Every lane adds its errors in the contract's order (docs/numerics.md §12), so it decides as the
+exact stage does, bit for bit.
 """
 
 import numpy as np

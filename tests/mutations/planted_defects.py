@@ -10,7 +10,7 @@ _ELEMENTS = ("tests/conformance/test_conformance_elements.py",)
 _ROUNDING = ("tests/conformance/test_conformance_rounding.py",)
 _QUANTIZERS = ("tests/conformance/test_conformance_oracle.py",)
 _RANDOM = ("tests/ops/test_random_rounding.py",)
-_KERNELS = "lowbit/kernels/cpu"
+_KERNELS = "kernels/cpu"
 
 _ROUND = (
     Defect(

@@ -17,7 +17,7 @@ import pytest
 LAYERS = (
     ("version",),
     ("errors",),
-    ("atomic_files",),
+    ("atomic_files", "collection"),
     ("formats",),
     ("reference",),
     ("rounding_rules",),
@@ -36,7 +36,7 @@ LAYERS = (
     ("cli",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-STDLIB_ONLY = {"version", "errors", "atomic_files", "formats", "reference"}
+STDLIB_ONLY = {"version", "errors", "atomic_files", "collection", "formats", "reference"}
 NO_TORCH = STDLIB_ONLY | {
     "rounding_rules",
     "table_cells",

@@ -150,7 +150,7 @@ def test_the_cache_notices_constants_that_kernels_take_from_elsewhere(tmp_path: 
         match
         for path in FOLDER.glob("*.py")
         for match in re.findall(r"^from lowbit\.([\w.]+) import (.*)$", path.read_text(), re.MULTILINE)
-        if not match[0].startswith(("errors", "kernels"))
+        if not match[0].startswith(("collection", "errors", "kernels"))
     ]
     package = Path(lowbit.__file__).parent
     shutil.copytree(package, tmp_path / "lowbit", ignore=shutil.ignore_patterns("__pycache__", "kernels"))
@@ -181,3 +181,24 @@ def test_an_unwritable_cache_folder_is_passed_over(tmp_path: Path, writable: boo
     assert done.returncode == 0, done.stderr
     chosen = Path(done.stdout.strip())
     assert chosen.is_relative_to(blocked if writable else tmp_path / "user") and chosen.is_dir()
+
+
+COLLECTED = """
+import gc
+import numpy as np
+import lowbit as lb
+from lowbit import backends
+backends.load()
+lb.random_bits(4, seed=0)
+seen = []
+gc.callbacks.append(lambda phase, info: seen.append(phase))
+lb.qdq(np.ones((4, 64), np.float32), "mxfp4")
+assert gc.isenabled() and len(seen) < 50, len(seen)
+gc.disable()
+lb.qdq(np.ones((4, 64), np.float32), "nf4")
+assert not gc.isenabled()
+"""
+
+
+def test_the_garbage_collector_is_paused_and_left_as_it_was(tmp_path: Path) -> None:
+    python(COLLECTED, cache=tmp_path)

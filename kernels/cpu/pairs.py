@@ -15,7 +15,7 @@ from numba.core.cgutils import get_or_insert_function
 
 from lowbit.kernels.cpu.jit import intrinsic, processor_has
 from lowbit.kernels.cpu.memory import address, memory_types, narrow_elements, widen_elements
-from lowbit.kernels.cpu.vector import BITS, F32, I32, LANES, REALS, SHORTS, Bits, Reals, constant, shuffle
+from lowbit.kernels.cpu.vector import BITS, F32, I32, LANES, REALS, SHORT_PAIRS, Bits, Reals, constant, shuffle
 
 PAIR = 2 * LANES
 """Elements of a pair of vectors."""
@@ -123,7 +123,9 @@ def _words(builder: Any, pair: Any, kept: Kept) -> Any:
         arguments = [builder.bitcast(odd, REALS), builder.bitcast(even, REALS)]
         function = ir.FunctionType(BFLOATS, [REALS, REALS])
         name = "llvm.x86.avx512bf16.cvtne2ps2bf16.512"
-        both = builder.bitcast(builder.call(get_or_insert_function(builder.module, function, name), arguments), SHORTS)
+        both = builder.bitcast(
+            builder.call(get_or_insert_function(builder.module, function, name), arguments), SHORT_PAIRS
+        )
         order = [lane + LANES * side for lane in range(LANES) for side in (0, 1)]
         return builder.bitcast(shuffle(builder, both, both, order), BITS)
     even, odd = (_rounded_upper(builder, bits) for bits in pair)

@@ -23,9 +23,7 @@ LANES = 16
 I8, I16, I32, I64 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64)
 F16, F32 = ir.HalfType(), ir.FloatType()
 BITS, REALS, LONGS = ir.VectorType(I32, LANES), ir.VectorType(F32, LANES), ir.VectorType(I64, LANES)
-
-
-SHORTS = ir.VectorType(I16, 2 * LANES)
+SHORT_PAIRS = ir.VectorType(I16, 2 * LANES)
 
 
 class LanesType(types.Type):
@@ -290,7 +288,9 @@ _ROUNDS = (
 # Folding 16 vectors in four rounds leaves the largest lane of vector i in lane i.
 fold_first, fold_second, fold_third, fold_last = (_fold(*lanes) for lanes in _ROUNDS)
 # The same for lanes of two 16-bit numbers, each the larger one of its half.
-fold_words_first, fold_words_second, fold_words_third, fold_words_last = (_fold(*lanes, SHORTS) for lanes in _ROUNDS)
+fold_words_first, fold_words_second, fold_words_third, fold_words_last = (
+    _fold(*lanes, SHORT_PAIRS) for lanes in _ROUNDS
+)
 
 
 ABSOLUTE = np.uint32(0x7FFFFFFF)

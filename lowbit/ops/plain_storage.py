@@ -97,7 +97,7 @@ def run_quantize(job: Job, packed: np.ndarray, scales: np.ndarray) -> None:
             flat, packed, scales, record, table, grid, given, rotation, draw, pending, first, last
         )
 
-    nothing = flat[:0].copy()
+    nothing = flat if job.blocks is None else flat[:0].copy()  # values, which only kernels of blockwise formats want
     job.run(
         vector_blocks(job, nothing, packed, scales)
         or (

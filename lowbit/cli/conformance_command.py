@@ -1,4 +1,4 @@
-"""`lowbit conformance check | export | certify`: argument parsing; the work is in `lowbit.testing`."""
+"""`lowbit conformance check | export | peers | certify`: argument parsing; the work is in `lowbit.testing`."""
 
 import sys
 from collections.abc import Callable
@@ -10,6 +10,7 @@ import typer
 
 from lowbit.cli.certify_command import certify_command
 from lowbit.cli.explain_command import block_axis
+from lowbit.cli.peers_command import peers_command
 from lowbit.errors import ArgumentError
 
 FormatOption = Annotated[str, typer.Option("--format", metavar="FORMAT", help="A name or spec text.")]
@@ -28,6 +29,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Check numerics against the contract, bit by bit.", no_args_is_help=True)
     group.command("check")(check_command)
     group.command("export")(export_command)
+    group.command("peers")(peers_command)
     group.command("certify")(certify_command)
     app.add_typer(group, name="conformance")
 

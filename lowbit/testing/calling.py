@@ -8,12 +8,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lowbit.errors import ArgumentError, DtypeError
+from lowbit.explanations.numbers import number_text
 from lowbit.formats import BlockFormat
 from lowbit.testing.expected import Expected, bit_patterns, exact, scale_codes, widen
 from lowbit.testing.subject import KEYWORDS, Case, Subject
 
 Quantizer = Callable[..., Any]
 """f(x, **keywords) -> fake-quantized array, or an object with `codes` and `scales` (such as `Stored` or a QTensor)."""
+
+
+ANSWER = "a result"
+"""What is expected where a quantizer raised an exception instead."""
 
 
 class Stored(NamedTuple):
@@ -95,13 +100,23 @@ class Tester:
         expected = None if case.refused else self.subject.expected(case)
         try:
             result = self.call(case)
-            if expected is None:
-                return _one("error", "an error: the format cannot hold NaN or infinity", "a result")
-            return compare(result, expected, self.subject.fmt)
+            if expected is not None:
+                return compare(result, expected, self.subject.fmt)
         except Exception as error:  # whatever the quantizer raises is its answer
-            if case.refused:
+            if expected is None:
                 return Outcome(compared=1)
-            return _one("error", "a result", f"{type(error).__name__}: {' '.join(str(error).split())}"[:300])
+            return _one("error", ANSWER, f"{type(error).__name__}: {' '.join(str(error).split())}"[:300])
+        return _one("error", "an error: the format cannot hold NaN or infinity", _answer(result, case))
+
+
+def _answer(result: Any, case: Case) -> str:
+    """What a quantizer made of the first number that it should have refused; anything may be returned here."""
+    numbers = exact(case.x).reshape(-1)
+    place = int(np.flatnonzero(~np.isfinite(numbers))[0])
+    try:
+        return f"{number_text(float(as_array(result).reshape(-1)[place]))} for {number_text(float(numbers[place]))}"
+    except Exception:
+        return ANSWER
 
 
 def compare(result: Any, expected: Expected, fmt: BlockFormat) -> Outcome:

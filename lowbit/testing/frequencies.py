@@ -13,7 +13,7 @@ import numpy as np
 from lowbit.formats import Stochastic, StochasticRule
 from lowbit.reference.rounding import Draw, stochastic_up
 from lowbit.testing.blocks import along_axis, side_by_side
-from lowbit.testing.calling import Tester, as_array
+from lowbit.testing.calling import ANSWER, Tester, as_array
 from lowbit.testing.clauses import FREQUENCIES
 from lowbit.testing.expected import single
 from lowbit.testing.frames import CAPACITY, Frame, block_size, quiet_amax, quiet_frames
@@ -94,7 +94,7 @@ def _violations(tester: Tester, trial: Trial, case: Case, mask: np.ndarray) -> I
     try:
         result = as_array(tester.call(case))
     except Exception as error:  # whatever the quantizer raises is its answer
-        yield _violation(trial, case, "error", "a result", f"{type(error).__name__}: {error}", 1, 1, "")
+        yield _violation(trial, case, "error", ANSWER, f"{type(error).__name__}: {error}", 1, 1, "")
         return
     if result.shape != case.x.shape:
         yield _violation(trial, case, "shape", str(case.x.shape), str(result.shape), 1, 1, "")

@@ -11,6 +11,7 @@ import numpy as np
 from lowbit.errors import ConformanceError
 from lowbit.explanations.numbers import bits_text, number_text, plain
 from lowbit.formats.binary32 import binary32, float_to_bits
+from lowbit.testing.calling import ANSWER
 from lowbit.testing.expected import exact
 
 SHOWN = 12
@@ -50,6 +51,11 @@ class Violation:
         """The section of the contract, as §5."""
         return f"§{self.clause.partition('.')[0]}"
 
+    @property
+    def raised(self) -> bool:
+        """Whether the quantizer raised an exception where it should have answered; `got` is its text."""
+        return self.kind == "error" and self.expected == ANSWER
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it: numbers with their bit patterns, NaN and infinities as text."""
         x = np.ascontiguousarray(self.input)
@@ -81,7 +87,7 @@ class Violation:
             count = f": {self.failures} calls fail" if self.failures > 1 else ": the call fails"
         count = "" if self.kind == "frequency" else count
         lines = [f"{self.clause}  {self.rule}", f"    {self.title}{count}"]
-        lines.append(f"    input     {_numbers_text(x)}" + (f", shape {x.shape}" if x.ndim > 1 else ""))
+        lines.append(f"    input     {numbers_text(x)}" + (f", shape {x.shape}" if x.ndim > 1 else ""))
         if self.arguments:
             given = ", ".join(f"{name}={value}" for name, value in self.arguments.items())
             lines.append(f"    called    with {given}")
@@ -168,7 +174,7 @@ class ConformanceReport:
         return "\n".join(parts)
 
 
-def _numbers_text(x: np.ndarray) -> str:
+def numbers_text(x: np.ndarray) -> str:
     """The numbers with their bits; equal ones that follow each other are counted."""
     parts = [(float(exact(run)[0]), len(run)) for run in _runs(x.reshape(-1))]
     shown = [_run_text(value, count) for value, count in parts[:SHOWN]]

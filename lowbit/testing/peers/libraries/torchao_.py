@@ -1,0 +1,91 @@
+"""torchao: MX tensors with its four scale rules, and NVFP4 tensors, in eager mode on the CPU."""
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+import torch
+
+from lowbit.testing.calling import Quantizer, Stored
+from lowbit.testing.peers.model import Adapter, Peer, row_text
+
+MX = {
+    ("mxfp4", "FLOOR"): torch.float4_e2m1fn_x2,
+    ("e2m1/k32/e8m0:ceil", "CEIL"): torch.float4_e2m1fn_x2,
+    ("e2m1/k32/e8m0:even", "EVEN"): torch.float4_e2m1fn_x2,
+    ("mxfp4_rceil", "RCEIL"): torch.float4_e2m1fn_x2,
+    ("mxfp6_e2m3", "FLOOR"): "fp6_e2m3",
+    ("mxfp6_e3m2", "FLOOR"): "fp6_e3m2",
+    ("mxfp8_e4m3", "FLOOR"): torch.float8_e4m3fn,
+    ("e4m3/k32/e8m0:rceil", "RCEIL"): torch.float8_e4m3fn,
+    ("mxfp8_e5m2", "FLOOR"): torch.float8_e5m2,
+}
+"""Format and scale rule -> element dtype."""
+
+REFUSED: dict[str, int | str] = {
+    "7.ragged_tail": "the last axis has to be a multiple of the block",
+    "7.strides": "tensors have to be contiguous",
+}
+MX_KNOWN = REFUSED | {"3.tiny_amax": 3, "0.subnormals": 4, "8.infinity": 7}
+OF_RULE: dict[str, dict[str, int | str]] = {
+    "RCEIL": {
+        "3.scale_rule_boundaries": "ceil(log2) in binary32: just above a power of two times M the scale is half",
+        "3.tiny_amax": "with the scale 2^-127 numbers are not divided: they vanish",
+        "0.subnormals": "with the scale 2^-127 numbers are not divided: they vanish",
+    }
+}
+NV_KNOWN = REFUSED | {
+    "4.zero_tensor": "the tensor scale of zeros is 0, and 0 / 0 makes every block scale NaN",
+    "4.extreme_tensor": "a tensor scale that underflows to 0 makes block scales NaN",
+    "8.nan": "the tensor's amax is NaN, and with it every block scale",
+    "8.infinity": 7,
+}
+FLOORED = {"3.zero_block": row_text(9) + "; NaN in a tensor of zeros", "4.small_block": 9}
+DECODE = "decodes as fl(element × fl(block scale × tensor scale))"
+
+
+def adapters() -> Iterator[Adapter]:
+    """MXTensor by its values; NVFP4Tensor by its codes and scales, and its decoding apart."""
+    mx = import_module("torchao.prototype.mx_formats.mx_tensor").MXTensor
+    rules = import_module("torchao.prototype.mx_formats.config").ScaleCalculationMode
+    nvfp4 = import_module("torchao.prototype.mx_formats.nvfp4_tensor")
+    unpack = import_module("torchao.prototype.mx_formats.kernels").unpack_uint4
+
+    def to_mx(dtype: Any, rule: str) -> Quantizer:
+        return lambda x: mx.to_mx(x, dtype, 32, scaling_mode=rules[rule]).dequantize(torch.float32)
+
+    def to_nvfp4(x: torch.Tensor, tensor_amax: float | None) -> Any:
+        largest = x.abs().amax() if x.numel() else torch.tensor(0.0)
+        amax = largest if tensor_amax is None else torch.tensor(tensor_amax)
+        return nvfp4.NVFP4Tensor.to_nvfp4(x, per_tensor_scale=nvfp4.per_tensor_amax_to_scale(amax))
+
+    def codes(x: torch.Tensor, tensor_amax: float | None = None) -> Stored:
+        q = to_nvfp4(x, tensor_amax)
+        return Stored(unpack(q.qdata), q.scale.view(torch.uint8), q.per_tensor_scale)
+
+    def values(x: torch.Tensor, tensor_amax: float | None = None) -> torch.Tensor:
+        return to_nvfp4(x, tensor_amax).dequantize(torch.float32)
+
+    for (text, rule), dtype in MX.items():
+        known = MX_KNOWN | OF_RULE.get(rule, {})
+        if rule == "CEIL":  # it has no subnormal scale on these inputs
+            del known["0.subnormals"]
+        call = f"MXTensor.to_mx(x, {dtype}, 32, scaling_mode={rule}).dequantize()"
+        yield Adapter(format=text, call=call, quantizer=to_mx(dtype, rule), known=known, tensors="torch")
+    call = "NVFP4Tensor.to_nvfp4(x, per_tensor_scale=per_tensor_amax_to_scale(amax))"
+    both: dict[str, Any] = {"tensors": "torch", "ndim": 2}
+    same = "e2m1/k16/ue4m3/ts448/arithmetic=torchao"
+    yield Adapter(format="nvfp4", call=call, quantizer=codes, known=NV_KNOWN | FLOORED, **both)
+    yield Adapter(format=same, call=call, quantizer=codes, known=NV_KNOWN, **both)
+    yield Adapter(
+        format=same,
+        call=f"{call}.dequantize()",
+        quantizer=values,
+        known={"4.tensor_amax": DECODE},
+        clauses=("4.tensor_amax",),
+        note="its decoding; codes and scales are compared above",
+        **both,
+    )
+
+
+PEER = Peer(name="torchao", distribution="torchao", make=adapters)

@@ -90,7 +90,7 @@ def neighbours(subject: Subject) -> Iterator[Case]:
 
 
 def ragged_tails(subject: Subject) -> Iterator[Case]:
-    """Last blocks that are shorter, down to one element."""
+    """Last blocks that are shorter, down to one element; in matrices, where the next row begins a block of its own."""
     block = subject.fmt.block
     if block is None or block.is_tensor or block.is_row:
         return
@@ -98,6 +98,10 @@ def ragged_tails(subject: Subject) -> Iterator[Case]:
     if not block.is_tile:
         for length in sorted({width + 1, width + width // 3, 2 * width - 1, max(width // 2, 1)}):
             yield _case(subject, along_axis(subject, _line(subject, length)))
+        own = _own_axis(subject, 2)
+        if own is not None:
+            rows = np.array([_line(subject, width + 1, row) for row in range(2)], np.float32)
+            yield _case(subject, _placed(rows, own))
         return
     height = int(block.sizes[0] or 1)
     for rows, columns in ((max(height // 16, 1), width + 1), (min(height + 1, 17), max(width // 8, 1))):

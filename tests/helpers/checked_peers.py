@@ -17,7 +17,7 @@ RECORDED = dict(re.findall(r"^\| (\w+) \| ([0-9][0-9.a-z]*) \| \d+ \|", PAGE, fl
 ALWAYS = ("ml_dtypes", "torch", "numpy", "gfloat")
 """Libraries of the test installation: quick, and always there."""
 
-SOMETIMES = ("brevitas", "qtorch", "torchao")
+SOMETIMES = ("brevitas", "pychop", "qtorch", "torchao")
 
 
 def checked(name: str) -> PeerReport:

@@ -158,6 +158,11 @@ def test_exceptions_and_shapes_are_findings() -> None:
     assert nothing.violations[0].kind == "error" and "DtypeError" in str(nothing.violations[0].got)
 
 
+def test_blocks_that_run_on_in_the_next_row_are_found() -> None:
+    report = check_conformance(lambda x: right(x.reshape(-1)).reshape(x.shape), "mxfp4")
+    assert clauses(report) == ["7.ragged_tail"] and report.violations[0].input.shape == (2, 33)
+
+
 def test_an_input_that_the_quantizer_changes_does_not_change_the_expectation() -> None:
     def overwrites(x: np.ndarray) -> np.ndarray:
         result = right(x)

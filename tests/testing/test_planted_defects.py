@@ -18,7 +18,7 @@ ROOT = {
     "unrounded_scale": ("nvfp4", "3.scale_is_rounded_first"),
     "float_log2": ("mxint8", {"3.scale_rule_boundaries"}),
     "loses_negative_zero": ("nvfp4", {"1.negative_zero"}),
-    "wrong_axis": ("mxfp4", {"7.axis", "7.dimensions", "7.strides"}),
+    "wrong_axis": ("mxfp4", {"7.ragged_tail", "7.axis", "7.dimensions", "7.strides"}),
     "wrong_block_size": ("mxint8", "7.blocks"),
     "unscaled_tail": ("mxfp4", {"7.ragged_tail"}),
     "saturates_to_infinity": ("mxfp4", "5.saturation"),

@@ -40,7 +40,7 @@ make of it, the cause, and the oracle's steps; last, other formats in which the 
 """
 
 LEFT_OUT = """\
-Stochastic rounding (§5), rotations (§6) and the options of §12 are not in this comparison. microxcaling, pychop,
+Stochastic rounding (§5), rotations (§6) and the options of §12 are not in this comparison. microxcaling,
 TransformerEngine and modelopt, which §10 of the contract names too, have no adapter. What else was left out:
 """
 

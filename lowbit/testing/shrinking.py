@@ -21,13 +21,14 @@ Check = Callable[[Case], Difference | None]
 class _Search:
     """A failing case that only gets smaller, and the calls that are left."""
 
-    def __init__(self, case: Case, difference: Difference, check: Check) -> None:
+    def __init__(self, subject: Subject, case: Case, difference: Difference, check: Check) -> None:
         self.case, self.difference, self.check, self.left = case, difference, check, TRIALS
+        self.has_level = subject.fmt.tensor_target is not None
 
     def attempt(self, x: np.ndarray, *, same: bool) -> bool:
         """Take x instead if it fails too: in the same way, or with the same numbers as well."""
-        if self.left <= 0:
-            return False
+        if self.left <= 0 or (self.has_level and _is_zero(x) and not _is_zero(self.case.x)):
+            return False  # a tensor of zeros has no scale: it would fail for another reason
         self.left -= 1
         case = replace(self.case, x=x)
         found = self.check(case)
@@ -39,9 +40,14 @@ class _Search:
         return True
 
 
+def _is_zero(x: np.ndarray) -> bool:
+    """Whether every number is +0."""
+    return not np.ascontiguousarray(x).view(np.uint32).any()
+
+
 def shrunk(subject: Subject, case: Case, difference: Difference, check: Check) -> tuple[Case, Difference]:
     """A smaller case that fails like this one, with its own difference."""
-    search = _Search(case, difference, check)
+    search = _Search(subject, case, difference, check)
     if subject.transform is None:
         _crop(subject, search)
     if not case.refused and case.x.size:

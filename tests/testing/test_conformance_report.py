@@ -163,6 +163,15 @@ def test_blocks_that_run_on_in_the_next_row_are_found() -> None:
     assert clauses(report) == ["7.ragged_tail"] and report.violations[0].input.shape == (2, 33)
 
 
+def test_a_tensor_with_a_scale_is_not_made_smaller_down_to_zeros() -> None:
+    def floored(x: np.ndarray) -> Stored:
+        q = lb.quantize(x, "nvfp4")
+        return Stored(q.codes, np.where(q.scales == 0, 255 if not x.any() else 8, q.scales), q.tensor_scale)
+
+    block = next(item for item in check_conformance(floored, "nvfp4").violations if item.clause == "3.zero_block")
+    assert (block.expected, block.got) == (0, 8) and block.input.any()
+
+
 def test_an_input_that_the_quantizer_changes_does_not_change_the_expectation() -> None:
     def overwrites(x: np.ndarray) -> np.ndarray:
         result = right(x)

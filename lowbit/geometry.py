@@ -23,7 +23,7 @@ LONG = 4096
 """Rows and tensors of more elements get their maxima in a pass of their own."""
 
 GROUPED = 1 << 16
-"""Longest segment that is rotated before it is quantized: it must stay in the second-level cache."""
+"""Most elements that are rotated before they are quantized: they must stay in the second-level cache."""
 
 CAST_RUN = 64
 """A plain cast has no blocks; runs of this many elements decide together between vector and exact path."""
@@ -38,6 +38,7 @@ GRID = np.dtype(
         ("segment", np.int64),  # columns of a segment: whole blocks, or a part of one long block
         ("bands", np.int64),  # bands of an outer slice
         ("segments", np.int64),  # segments of a band
+        ("together", np.int64),  # bands whose rows are rotated together; one where nothing is rotated down the rows
     ]
 )
 
@@ -150,7 +151,7 @@ def _grid(
         segment = unit * max(1, (SEGMENT if height == 1 else max(128, min(1024, TALL // height))) // unit)
     record = np.zeros(1, dtype=GRID)
     bands, segments = -(-rows // height), -(-columns // segment)
-    record[0] = (outer, rows, columns, height, width, segment, bands, segments)
+    record[0] = (outer, rows, columns, height, width, segment, bands, segments, 1)
     record.flags.writeable = False
     return Geometry(
         record, outer * bands * segments, min(rows, height) * min(columns, segment), height * width if long else 0
@@ -160,18 +161,44 @@ def _grid(
 def regrouped(layout: Geometry, group: int) -> Geometry | None:
     """The same blocks in segments of whole groups of `group` elements, which rows consist of; None if that cannot be.
 
-    It can for blocks one row high, unless the least segment of whole blocks and groups is too long for the caches.
+    It can unless the least segment of whole blocks and groups is too large for the caches.
     """
-    record = layout.record.copy()
-    outer, rows, columns, height, width, segment, bands, _ = (int(value) for value in record[0])
-    if height != 1:
-        return None
+    _, _, columns, height, width, segment, *_ = (int(value) for value in layout.record[0])
     if segment < columns:
         unit = lcm(16, group) if layout.long_run else lcm(width, 16, group)
-        segment = unit * max(1, (LONG if layout.long_run else SEGMENT) // unit)
-    if min(segment, columns) > GROUPED:
+        segment = unit * max(1, (LONG if layout.long_run else SEGMENT if height == 1 else TALL // height) // unit)
+    if height * min(segment, columns) > GROUPED:
         return None
+    return _resized(layout, segment, 1)
+
+
+def regrouped_down(
+    shape: tuple[int, ...], axes: tuple[int, ...], fmt: BlockFormat, position: int, group: int
+) -> Geometry | None:
+    """The grid where groups of `group` elements are rotated along an axis that is not the last: bands in whole groups.
+
+    None for blocks that need the maxima of the whole rotated tensor first, and those too large for the caches.
+    """
+    outer, length, inner = prod(shape[:position]), shape[position], prod(shape[position + 1 :])
+    if fmt.block is None:
+        layout = _grid(outer, length, inner, 1, CAST_RUN)
+    else:
+        layout = None if fmt.block.is_tensor else geometry(shape, axes, fmt)
+    if layout is None:
+        return None
+    _, rows, columns, height, width, *_ = (int(value) for value in layout.record[0])
+    assert (rows, columns) == (length, inner)
+    together, unit = min(lcm(height, group) // height, -(-rows // height)), lcm(width, 16)
+    turned = min(rows, height * together)
+    segment = unit * max(1, min(1024, max(32, TALL // turned)) // unit)
+    return _resized(layout, segment, together) if turned * min(segment, columns) <= GROUPED else None
+
+
+def _resized(layout: Geometry, segment: int, together: int) -> Geometry:
+    """The same blocks in segments of this many columns, and this many bands together."""
+    record = layout.record.copy()
+    outer, rows, columns, height, _, _, bands, _, _ = (int(value) for value in record[0])
     segments = -(-columns // segment)
-    record["segment"], record["segments"] = segment, segments
+    record["segment"], record["segments"], record["together"] = segment, segments, together
     record.flags.writeable = False
     return Geometry(record, outer * bands * segments, min(rows, height) * min(columns, segment), layout.long_run)

@@ -13,9 +13,15 @@ from lowbit.kernels.cpu.vector import LANES
 
 @small_stage
 def locate(grid, item):
-    """(band, column, start, rows, columns) of a work item: where its segment lies and how large it is."""
-    band, segment = item // grid.segments, item % grid.segments
-    outer, inner = band // grid.bands, band % grid.bands
+    """(band, column, start, rows, columns) of a work item: where its segment lies and how large it is.
+
+    Items run along bands, but for `grid.together` of them: there they run down those bands first.
+    """
+    outer, place = item // (grid.bands * grid.segments), item % (grid.bands * grid.segments)
+    upper = place // (grid.segments * grid.together) * grid.together
+    beside = min(grid.together, grid.bands - upper)
+    segment, inner = (place - upper * grid.segments) // beside, upper + (place - upper * grid.segments) % beside
+    band = outer * grid.bands + inner
     column = segment * grid.segment
     row = inner * grid.height
     start = (outer * grid.rows + row) * grid.columns + column
@@ -23,13 +29,13 @@ def locate(grid, item):
 
 
 @small_stage
-def reach(grid, column, rows, columns):
+def reach(grid, column, columns):
     """How many elements further on the next segment starts: past this one in its band, or in the next band.
 
     While a segment is rounded from the caches, the next one is asked for by this distance. Without it the memory of
     tall blocks is read in short stretches, each of which waits for the first of its lines.
     """
-    return columns if column + columns < grid.columns else rows * grid.columns - column
+    return columns if column + columns < grid.columns else grid.height * grid.together * grid.columns - column
 
 
 @small_stage

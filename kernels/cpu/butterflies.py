@@ -1,7 +1,7 @@
 """The additions of a Hadamard rotation: within a vector, between vectors, and the sums of a base matrix (contract §6).
 
 A rotation travels as `turn`: (record, masks before, masks after, masks of the base matrix), memory and no arrays.
-Vectors of a group lie in `work`, which has room for n of them, twice.
+Vectors of a group lie in `work`, neighbours `pitch` entries apart; `spare` has room for n vectors, end to end.
 """
 
 from lowbit.kernels.cpu.jit import small_stage, stage
@@ -50,7 +50,7 @@ def within(value, n):
 
 
 @stage
-def across(work, spare, count, base, matrix, stride):
+def across(work, pitch, spare, count, base, matrix, stride):
     """Butterflies between `count` vectors (a power of two) in each of `base` runs, then the sums over the runs.
 
     stride: of the first stage, in vectors; those below it are done.
@@ -59,32 +59,32 @@ def across(work, spare, count, base, matrix, stride):
     while count // stride >= 8:
         for first in range(0, total, 8 * stride):
             for vector in range(first, first + stride):
-                _eight(advance(work, vector * LANES), stride * LANES)
+                eight(advance(work, vector * pitch), stride * pitch)
         stride *= 8
     if count // stride >= 2:
         width = count // stride
         for first in range(0, total, width * stride):
             for vector in range(first, first + stride):
                 if width == 4:
-                    _four(advance(work, vector * LANES), stride * LANES)
+                    _four(advance(work, vector * pitch), stride * pitch)
                 else:
-                    _two(advance(work, vector * LANES), stride * LANES)
+                    _two(advance(work, vector * pitch), stride * pitch)
     if base > 1:
-        _sums(work, spare, count, base, matrix)
+        _sums(work, pitch, spare, count, base, matrix)
 
 
 @stage
-def _sums(work, spare, count, base, matrix):
+def _sums(work, pitch, spare, count, base, matrix):
     """Row i of the result: the vectors of all runs, signed by row i of the base matrix, summed from left to right."""
     for vector in range(count):
         for i in range(base):
-            total = load_reals(work, vector * LANES)
+            total = load_reals(work, vector * pitch)
             for j in range(1, base):
-                bits = as_bits(load_reals(work, (j * count + vector) * LANES)) ^ splat_bits(matrix[i * base + j])
+                bits = as_bits(load_reals(work, (j * count + vector) * pitch)) ^ splat_bits(matrix[i * base + j])
                 total = total + as_real(bits)
             store_reals(spare, (i * count + vector) * LANES, total)
-    for i in range(0, count * base * LANES, LANES):
-        store_reals(work, i, load_reals(spare, i))
+    for i in range(count * base):
+        store_reals(work, i * pitch, load_reals(spare, i * LANES))
 
 
 @stage
@@ -114,7 +114,8 @@ def fold_eight(a, b, c, d, e, f, g, h):
 
 
 @stage
-def _eight(work, stride):
+def eight(work, stride):
+    """The stages of stride 1, 2 and 4 between eight vectors that lie `stride` entries apart, in place."""
     a, b = load_reals(work, 0), load_reals(work, stride)
     c, d = load_reals(work, 2 * stride), load_reals(work, 3 * stride)
     e, f = load_reals(work, 4 * stride), load_reals(work, 5 * stride)

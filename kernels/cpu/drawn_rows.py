@@ -41,7 +41,7 @@ FITTING = 30
 
 
 @stage
-def draw_row(p, element, value, x, out, base, columns, inverse, encodes, scales, ahead, stream, words, lane):
+def draw_row(p, element, value, x, out, base, columns, inverse, encodes, scales, upcoming, stream, words, lane):
     """Round the whole vectors of a row, if it knows the mode; returns how many columns that are.
 
     element, value: the constants of `rounding`; inverse: `block_inverse`; the other arguments as for `_round_rows`.
@@ -84,7 +84,7 @@ def draw_row(p, element, value, x, out, base, columns, inverse, encodes, scales,
         else:
             sign = where_less(splat_real(np.float32(0)), rounded, sign, sign & zero_signs)
             bits = as_bits(rounded * scale * level) | sign
-        prefetch(x, base + i + ahead)
+        prefetch(upcoming, base + i)
         if stream:
             store_stream(out, base + i, bits)
         else:

@@ -13,6 +13,7 @@ from lowbit.kernels.cpu.fake_quantize import qdq_items as qdq_items
 from lowbit.kernels.cpu.hadamard import rotate_columns as rotate_columns
 from lowbit.kernels.cpu.hadamard import rotate_rows as rotate_rows
 from lowbit.kernels.cpu.hadamard import rotated_amax as rotated_amax
+from lowbit.kernels.cpu.hadamard import rotated_column_amax as rotated_column_amax
 from lowbit.kernels.cpu.hadamard import rotation_pieces as rotation_pieces
 from lowbit.kernels.cpu.jit import entry_point as entry_point
 from lowbit.kernels.cpu.packing import UNPACK_CHUNK as UNPACK_CHUNK

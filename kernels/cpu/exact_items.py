@@ -25,14 +25,14 @@ def exact_qdq_items(x, out, plan, table, grid_record, given, rotation, draw, pen
     scratch, factors = np.empty(3 * size + SLACK, np.uint32), np.empty(2 * size, np.float64)
     amaxes, maxima, words = memory(scratch), advance(memory(scratch), size), advance(memory(scratch), 2 * size)
     scales, encodes = memory(factors), advance(memory(factors), size)
-    turned = segment_scratch(rotation, size)
+    turned = segment_scratch(rotation, grid)
     for item in range(first, last):
         if not pending[item]:
             continue
         band, _, start, rows, columns = locate(grid, item)
-        cells = segment_cells(source, start, grid.columns, columns, rotation, turned, size)
+        cells, stride = segment_cells(source, grid, start, rows, columns, True, rotation, turned)
         width = min(grid.width, columns)
-        segment_amaxes(cells, start, grid.columns, rows, columns, width, known, len(given), band, maxima, amaxes)
+        segment_amaxes(cells, start, stride, rows, columns, width, known, len(given), band, maxima, amaxes)
         for block in range((columns + width - 1) // width):
             scales[block], encodes[block], _ = exact_scale(p, amaxes[block])
         for row in range(rows):
@@ -40,7 +40,9 @@ def exact_qdq_items(x, out, plan, table, grid_record, given, rotation, draw, pen
             lane = draw_run(p, draw, base, columns, words)
             for i in range(columns):
                 block, random = i // width, load_random_one(words, lane + i, p.draw_bits)
-                bits = exact_element(p, table, load_one(cells, base + i), encodes[block], scales[block], random)
+                bits = exact_element(
+                    p, table, load_one(cells, start + row * stride + i), encodes[block], scales[block], random
+                )
                 store_one(target, base + i, bits)
     keep(scratch)
     keep(turned)
@@ -58,14 +60,14 @@ def exact_quantize_items(x, packed, scale_out, plan, table, grid_record, given, 
     row_codes, words = advance(maxima, size), advance(maxima, 2 * size)
     row_bytes = (grid.columns * p.bits + 7) // 8
     blocks = (grid.columns + grid.width - 1) // grid.width
-    turned = segment_scratch(rotation, size)
+    turned = segment_scratch(rotation, grid)
     for item in range(first, last):
         if not pending[item]:
             continue
         band, start_column, start, rows, columns = locate(grid, item)
-        cells = segment_cells(source, start, grid.columns, columns, rotation, turned, size)
+        cells, stride = segment_cells(source, grid, start, rows, columns, True, rotation, turned)
         width = min(grid.width, columns)
-        segment_amaxes(cells, start, grid.columns, rows, columns, width, known, len(given), band, maxima, amaxes)
+        segment_amaxes(cells, start, stride, rows, columns, width, known, len(given), band, maxima, amaxes)
         for row in range(rows):
             base = start + row * grid.columns
             lane = draw_run(p, draw, base, columns, words)
@@ -76,7 +78,9 @@ def exact_quantize_items(x, packed, scale_out, plan, table, grid_record, given, 
                     scale_out[band * blocks + start_column // grid.width + block] = scale_code
                 for i in range(column, min(column + width, columns)):
                     random = load_random_one(words, lane + i, p.draw_bits)
-                    row_codes[i] = exact_code(p, table, load_one(cells, base + i), encode, scale, random)
+                    row_codes[i] = exact_code(
+                        p, table, load_one(cells, start + row * stride + i), encode, scale, random
+                    )
             at = base // grid.columns * row_bytes + start_column * p.bits // 8
             pack_run(row_codes, columns, p.bits, octets(maxima), target, at)
     keep(scratch)

@@ -53,13 +53,13 @@ def qdq_items(x, out, plan, grid_record, given, rotation, draw, chosen, entries,
     amaxes, words = memory(scratch), advance(memory(scratch), 6 * size)
     maxima, encodes = advance(amaxes, size), reals(advance(amaxes, 2 * size))
     scales, wide_encodes, wide_scales = advance(encodes, size), advance(encodes, 2 * size), advance(encodes, 3 * size)
-    turned, lanes = segment_scratch(rotation, size), scratch if chosen is None else lane_scratch(grid, chosen)
+    turned, lanes = segment_scratch(rotation, grid), scratch if chosen is None else lane_scratch(grid, chosen)
     for item in range(first, last):
         band, column, start, rows, columns = locate(grid, item)
-        cells = segment_cells(source, start, grid.columns, columns, rotation, turned, size)
+        cells, stride = segment_cells(source, grid, start, rows, columns, item == first, rotation, turned)
         width = min(grid.width, columns)
         count = segment_scales(
-            p, grid, cells, start, rows, columns, width, known, len(given), band, draw, chosen, False,
+            p, grid, cells, start, stride, rows, columns, width, known, len(given), band, draw, chosen, False,
             maxima, amaxes, encodes, scales, lanes,
         )  # fmt: skip
         if count < 0:
@@ -69,10 +69,10 @@ def qdq_items(x, out, plan, grid_record, given, rotation, draw, chosen, entries,
         if width % LANES and width > 1:
             lane_encodes, lane_scales = wide_encodes, wide_scales
             spread(encodes, scales, columns, width, wide_encodes, wide_scales)
-        ahead = AHEAD if rows == 1 else reach(grid, column, rows, columns)
+        upcoming = advance(source, AHEAD if rows * grid.together == 1 else reach(grid, column, columns))
         _round_rows(
-            p, cells, target, start, grid.columns, rows, columns, width, encodes, scales, lane_encodes, lane_scales,
-            ahead, stream, draw, entries, words,
+            p, cells, stride, target, start, grid.columns, rows, columns, width, encodes, scales,
+            lane_encodes, lane_scales, upcoming, stream, draw, entries, words,
         )  # fmt: skip
     keep(scratch)
     keep(turned)
@@ -91,12 +91,13 @@ def spread(encodes, scales, columns, width, wide_encodes, wide_scales):
 
 @stage
 def _round_rows(
-    p, x, out, start, stride, rows, columns, width, encodes, scales, lane_encodes, lane_scales,
-    ahead, stream, draw, entries, words,
+    p, cells, cells_stride, out, start, stride, rows, columns, width, encodes, scales, lane_encodes, lane_scales,
+    upcoming, stream, draw, entries, words,
 ):  # fmt: skip
     """Round a segment: one scale in all lanes where blocks are whole vectors wide, else one of its own in every lane.
 
-    ahead: how many elements further on memory is asked for, in time for what comes next.
+    cells, cells_stride: as `segment_cells` gives them. upcoming: memory that is asked for at the index of each vector,
+    in time for what comes next.
     """
     element, value, how = element_constants(p), value_constants(p), mode_constants(p, draw)
     table, paired = table_constants(p, entries), 0
@@ -104,20 +105,21 @@ def _round_rows(
     inverse = np.int64(0) if splits else block_inverse(width)
     for row in range(rows):
         base, lane = start + row * stride, 0
+        x = advance(cells, row * (cells_stride - stride))
         if draw is not None:
             lane = draw_run(p, draw, base, columns, words)
             paired = 0 if splits else draw_row(
-                p, element, value, x, out, base, columns, inverse, encodes, scales, ahead, stream, words, lane
+                p, element, value, x, out, base, columns, inverse, encodes, scales, upcoming, stream, words, lane
             )  # fmt: skip
         elif entries is None:
             paired = plain_pairs(
                 p, element, value, x, out, base, columns, width, inverse, encodes, scales, lane_encodes, lane_scales,
-                ahead, stream,
+                upcoming, stream,
             )  # fmt: skip
         else:
             paired = _pairs_of_blocks(
                 element, value, table, x, out, base, columns, width, encodes, scales, lane_encodes, lane_scales,
-                ahead, stream,
+                upcoming, stream,
             )  # fmt: skip
         for i in range(paired, columns, LANES):
             if splits:
@@ -128,7 +130,7 @@ def _round_rows(
             rest, random = min(LANES, columns - i), drawn(how, words, lane + i)
             bits = load(x, base + i) if rest == LANES else load_some(x, base + i, rest)
             bits = round_to_values(element, value, how, table, bits, encode, scale, random)
-            prefetch(x, base + i + ahead)
+            prefetch(upcoming, base + i)
             if rest < LANES:
                 store_some(out, base + i, bits, rest)
             elif stream:
@@ -139,7 +141,7 @@ def _round_rows(
 
 @stage
 def _pairs_of_blocks(
-    element, value, table, x, out, base, columns, width, encodes, scales, lane_encodes, lane_scales, ahead, stream
+    element, value, table, x, out, base, columns, width, encodes, scales, lane_encodes, lane_scales, upcoming, stream
 ):  # fmt: skip
     """The part of a row that pairs of vectors cover, rounded to nearest even; returns how many columns that are."""
     whole = width % PAIR == 0
@@ -156,8 +158,8 @@ def _pairs_of_blocks(
         first, second = load_pair(x, base + i)
         first = round_to_values(element, value, None, table, first, encode, scale, None)
         second = round_to_values(element, value, None, table, second, other_encode, other_scale, None)
-        prefetch(x, base + i + ahead)
-        prefetch(x, base + i + ahead + LANES)
+        prefetch(upcoming, base + i)
+        prefetch(upcoming, base + i + LANES)
         if stream:
             stream_pair(out, base + i, first, second)
         else:

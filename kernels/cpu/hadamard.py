@@ -11,9 +11,10 @@ import numpy as np
 
 from lowbit.kernels.cpu.butterflies import opened, work_size
 from lowbit.kernels.cpu.exact_rotation import flushes
-from lowbit.kernels.cpu.jit import kernel, small_stage
+from lowbit.kernels.cpu.jit import kernel, small_stage, stage
 from lowbit.kernels.cpu.memory import advance, keep, load, load_some, memory, store, store_some, store_stream
-from lowbit.kernels.cpu.rotate_groups import rotate_run, rotate_strip
+from lowbit.kernels.cpu.rotate_columns import rotate_columns_of
+from lowbit.kernels.cpu.rotate_groups import rotate_run
 from lowbit.kernels.cpu.scalar import INFINITY_BITS
 from lowbit.kernels.cpu.vector import ABSOLUTE, LANES, larger, largest, splat_bits, where_below
 
@@ -65,21 +66,16 @@ def rotate_columns(x, out, rotation, stream, first, last):
     r = turn[0]
     source, target = memory(x), memory(out)
     strip = strip_of(r.n)
-    area = r.n * LANES
-    scratch = np.empty((strip // LANES + 1) * area, np.float32)
+    scratch = np.empty(r.n * (strip + LANES), np.float32)
     work, flushing = memory(scratch), flushes(r)
     strips, groups = (r.inner + strip - 1) // strip, (r.source + r.n - 1) // r.n
     for item in range(first, last):
-        band, column = item // strips, item % strips * strip
-        outer, row = band // groups, band % groups * r.n
-        columns = min(strip, r.inner - column)
-        rows_in, rows_out = min(r.source - row, r.n), min(r.target - row, r.n)
-        read = (outer * r.source + row) * r.inner + column
-        rotate_strip(source, read, rows_in, columns, turn, flushing, work)
+        outer, row, column = _turn_strip(source, item, strips, groups, strip, turn, flushing, work)
+        columns, rows_out = min(strip, r.inner - column), min(r.target - row, r.n)
         for i in range(rows_out):
             written = (outer * r.target + row + i) * r.inner + column
             for j in range(0, columns, LANES):
-                bits = load(work, j // LANES * area + i * LANES)
+                bits = load(work, i * strip + j)
                 if columns - j < LANES:
                     store_some(target, written + j, bits, columns - j)
                 elif stream:
@@ -114,6 +110,41 @@ def rotated_amax(x, rotation, finite, first, last):
             maxima = larger(maxima, where_below(magnitude, limit, magnitude, zero))
     keep(scratch)
     return largest(maxima)
+
+
+@kernel
+def rotated_column_amax(x, rotation, finite, first, last):
+    """The same of rotated columns, in the items first..last of `rotate_columns`."""
+    turn = opened(rotation)
+    r = turn[0]
+    source, strip = memory(x), strip_of(r.n)
+    scratch = np.empty(r.n * (strip + LANES), np.float32)
+    work, flushing = memory(scratch), flushes(r)
+    mask, infinity, zero = splat_bits(ABSOLUTE), splat_bits(INFINITY_BITS), splat_bits(np.uint32(0))
+    limit, maxima = infinity if finite else mask, zero
+    strips, groups = (r.inner + strip - 1) // strip, (r.source + r.n - 1) // r.n
+    for item in range(first, last):
+        _, _, column = _turn_strip(source, item, strips, groups, strip, turn, flushing, work)
+        columns = min(strip, r.inner - column)
+        for i in range(r.n):
+            for j in range(0, columns, LANES):
+                magnitude = load_some(work, i * strip + j, min(columns - j, LANES)) & mask
+                maxima = larger(maxima, where_below(magnitude, limit, magnitude, zero))
+    keep(scratch)
+    return largest(maxima)
+
+
+@stage
+def _turn_strip(x, item, strips, groups, strip, turn, flushing, work):
+    """Rotate an item's strip into `work`, rows `strip` entries apart; returns (outer, row, column) of its start."""
+    r = turn[0]
+    band, column = item // strips, item % strips * strip
+    outer, row = band // groups, band % groups * r.n
+    columns, rows = min(strip, r.inner - column), min(r.source - row, r.n)
+    ahead = columns if column + columns < r.inner else rows * r.inner - column
+    start = (outer * r.source + row) * r.inner + column
+    rotate_columns_of(x, start, rows, columns, ahead, turn, flushing, work, strip, advance(work, r.n * strip))
+    return outer, row, column
 
 
 @small_stage

@@ -59,7 +59,7 @@ def _cells_size(grid):
 
 
 @stage
-def choose_lanes(p, grid, chosen, x, start, rows, columns, width, amaxes, count, encodes, scales, lanes):
+def choose_lanes(p, grid, chosen, x, start, stride, rows, columns, width, amaxes, count, encodes, scales, lanes):
     """Replace the scales of `count` blocks inside the plan's bounds by those of their best candidates.
 
     chosen: see `BlockwisePlan`; `best_candidates` says which ones they took. True if the blocks need
@@ -67,7 +67,7 @@ def choose_lanes(p, grid, chosen, x, start, rows, columns, width, amaxes, count,
     zero.
     """
     block, factors, records, grids = chosen
-    b, cells, stride, size = block[0], line_of(memory(lanes)), grid.columns, scratch_size(grid)
+    b, cells, size = block[0], line_of(memory(lanes)), scratch_size(grid)
     options, bests = reals(advance(cells, _cells_size(grid) - LANES)), best_candidates(grid, chosen, lanes)
     element, level = element_constants(p), level_constants(p, b)
     if (b.tile and rows & (rows - 1)) or real_of(p.smallest_bits) == np.float32(0):

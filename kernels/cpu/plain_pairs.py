@@ -26,7 +26,8 @@ BFLOAT_MANTISSA = 7
 
 @stage
 def plain_pairs(
-    p, element, value, x, out, base, columns, width, inverse, encodes, scales, lane_encodes, lane_scales, ahead, stream
+    p, element, value, x, out, base, columns, width, inverse, encodes, scales, lane_encodes, lane_scales, upcoming,
+    stream,
 ):  # fmt: skip
     """Round what pairs of vectors cover of a row; returns how many columns that are.
 
@@ -60,8 +61,8 @@ def plain_pairs(
         else:
             first = _scaled(element, first, encode, scale, zero, level, divide)
             second = _scaled(element, second, other_encode, other_scale, zero, level, divide)
-        prefetch(x, base + i + ahead)
-        prefetch(x, base + i + ahead + LANES)
+        prefetch(upcoming, base + i)
+        prefetch(upcoming, base + i + LANES)
         store_normal_pair(out, base + i, first, second, exact, stream)
     return paired
 

@@ -41,13 +41,13 @@ def quantize_items(
     scales, wide_encodes, wide_scales = advance(encodes, size), advance(encodes, 2 * size), advance(encodes, 3 * size)
     row_bytes = (grid.columns * p.bits + 7) // 8
     blocks = (grid.columns + grid.width - 1) // grid.width
-    turned, lanes = segment_scratch(rotation, size), scratch if chosen is None else lane_scratch(grid, chosen)
+    turned, lanes = segment_scratch(rotation, grid), scratch if chosen is None else lane_scratch(grid, chosen)
     for item in range(first, last):
         band, column, start, rows, columns = locate(grid, item)
-        cells = segment_cells(source, start, grid.columns, columns, rotation, turned, size)
+        cells, stride = segment_cells(source, grid, start, rows, columns, item == first, rotation, turned)
         width = min(grid.width, columns)
         count = segment_scales(
-            p, grid, cells, start, rows, columns, width, known, len(given), band, draw, chosen, True,
+            p, grid, cells, start, stride, rows, columns, width, known, len(given), band, draw, chosen, True,
             maxima, amaxes, encodes, scales, lanes,
         )  # fmt: skip
         if count < 0:
@@ -64,8 +64,8 @@ def quantize_items(
             base = start + row * grid.columns
             lane = draw_run(p, draw, base, columns, random_words)
             codes_of_row(
-                p, cells, base, columns, width, encodes, scales, wide_encodes, wide_scales, row_codes, draw, entries,
-                random_words, lane,
+                p, advance(cells, row * (stride - grid.columns)), base, columns, width, encodes, scales,
+                wide_encodes, wide_scales, row_codes, draw, entries, random_words, lane,
             )  # fmt: skip
             at = base // grid.columns * row_bytes + column * p.bits // 8
             if p.bits <= 8:

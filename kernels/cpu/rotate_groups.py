@@ -1,4 +1,4 @@
-"""Groups of a Hadamard rotation, from memory to scratch: whole ones in registers, others through `work`."""
+"""Groups of a Hadamard rotation along rows, from memory to scratch: whole ones in registers, others through `work`."""
 
 import numpy as np
 
@@ -42,14 +42,14 @@ def _entries(x, i, before, j):
 
 
 @small_stage
-def _settled(x, value, scale, after):
+def settled(x, value, scale, after):
     """A vector of results: scaled, signed, rounded to x's type, every NaN the positive quiet one."""
     return narrowed(x, quiet_bits(as_real(as_bits(value * scale) ^ after)))
 
 
 @small_stage
 def _exit(x, value, scale, after, j, out, i):
-    store_codes(out, i, _settled(x, value, scale, load(after, j)))
+    store_codes(out, i, settled(x, value, scale, load(after, j)))
 
 
 @stage
@@ -86,7 +86,7 @@ def _by_one(x, start, count, turn, out):
     for i in range(0, count, LANES):
         value = within(as_real(load(x, start + i) ^ before), n)
         prefetch(x, start + i + AHEAD)
-        store_codes(out, i, _settled(x, value, scale, after))
+        store_codes(out, i, settled(x, value, scale, after))
 
 
 @stage
@@ -145,7 +145,7 @@ def _turn_group(x, start, valid, turn, flushing, work, out, place):
             bits = part(x, start + i, valid - i)
             prefetch(x, start + i + AHEAD)
             store_reals(work, i, within(as_real(bits ^ load(before, i)), r.power))
-    across(work, advance(work, spare_at(r)), max(r.power // LANES, 1), r.base, matrix, done)
+    across(work, LANES, advance(work, spare_at(r)), max(r.power // LANES, 1), r.base, matrix, done)
     scale = splat_real(np.float32(r.scale))
     for i in range(0, chunk, LANES):
         _exit(x, load_reals(work, i), scale, after, i, out, place + i)
@@ -165,37 +165,10 @@ def _turn_short(x, start, valid, count, turn, flushing, work, out, place):
             index = lane * r.n + i
             bits = load_one(x, start + index) if lane < groups and index < valid else np.uint32(0)
             work[i * LANES + lane] = real_of(bits ^ before[i])
-    across(work, advance(work, spare_at(r)), r.power, r.base, matrix, 1)
+    across(work, LANES, advance(work, spare_at(r)), r.power, r.base, matrix, 1)
     scale = splat_real(np.float32(r.scale))
     for i in range(r.n):
-        store_codes(work, i * LANES, _settled(x, load_reals(work, i * LANES), scale, splat_bits(after[i])))
+        store_codes(work, i * LANES, settled(x, load_reals(work, i * LANES), scale, splat_bits(after[i])))
     for lane in range(groups):
         for i in range(r.n):
             out[place + lane * r.n + i] = work[i * LANES + lane]
-
-
-@stage
-def rotate_strip(x, start, rows, columns, turn, flushing, work):
-    """A group of each of `columns` neighbouring columns, of which the first `rows` rows exist, into `work`.
-
-    There lie tiles of sixteen columns one after the other, a tile's rows as vectors, and behind them room for a tile.
-    Memory is read along rows, as wide as the strip.
-    """
-    r, before, after, matrix = turn
-    area, tiles = r.n * LANES, (columns + LANES - 1) // LANES
-    for i in range(r.n):
-        sign = splat_bits(before[i])
-        for tile in range(tiles):
-            column = tile * LANES
-            bits = part(x, start + i * r.inner + column, columns - column if i < rows else 0)
-            store_codes(work, tile * area + i * LANES, bits ^ sign)
-    scale = splat_real(np.float32(r.scale))
-    for tile in range(tiles):
-        column, own = tile * LANES, advance(work, tile * area)
-        if flushing and has_tiny(own, 0, area):
-            for lane in range(min(LANES, columns - column)):
-                exact_group(x, start + column + lane, r.inner, rows, turn, own, lane, LANES)
-            continue
-        across(own, advance(work, tiles * area), r.power, r.base, matrix, 1)
-        for i in range(r.n):
-            store_codes(own, i * LANES, _settled(x, load_reals(own, i * LANES), scale, splat_bits(after[i])))

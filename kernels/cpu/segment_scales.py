@@ -13,21 +13,21 @@ EXACT = np.int64(-1)
 
 @small_stage
 def segment_scales(
-    p, grid, cells, start, rows, columns, width, known, n_known, band, draw, chosen, codes_wanted,
+    p, grid, cells, start, stride, rows, columns, width, known, n_known, band, draw, chosen, codes_wanted,
     maxima, amaxes, encodes, scales, lanes,
 ):  # fmt: skip
     """Fill `amaxes`, `encodes` and `scales` for the blocks of a segment; returns how many there are, or EXACT.
 
-    cells: the segment's elements, rotated where a rotation comes first. known, n_known: given block maxima. maxima,
+    cells, stride: as `segment_cells` gives them. known, n_known: given block maxima. maxima,
     lanes: scratch memory. draw, chosen: as for `qdq_items`; where one is None its part is left out by the compiler.
     """
-    count = segment_amaxes(cells, start, grid.columns, rows, columns, width, known, n_known, band, maxima, amaxes)
+    count = segment_amaxes(cells, start, stride, rows, columns, width, known, n_known, band, maxima, amaxes)
     if choose_scales(p, amaxes, count, codes_wanted, encodes, scales):
         return EXACT
-    if draw is not None and has_tiny(p, draw, cells, start, grid.columns, rows, columns):
+    if draw is not None and has_tiny(p, draw, cells, start, stride, rows, columns):
         return EXACT
     if chosen is not None and choose_lanes(
-        p, grid, chosen, cells, start, rows, columns, width, amaxes, count, encodes, scales, lanes
+        p, grid, chosen, cells, start, stride, rows, columns, width, amaxes, count, encodes, scales, lanes
     ):
         return EXACT
     return np.int64(count)

@@ -14,7 +14,7 @@ from lowbit.formats.rounding import Rounding, Stochastic
 from lowbit.geometry import Geometry
 from lowbit.lowering import SCALAR, KernelPlan, exact_only
 from lowbit.ops.draws import Draws
-from lowbit.ops.row_rotation import RowRotation
+from lowbit.ops.fused_rotation import FusedRotation
 from lowbit.ops.running import GRAIN_ELEMENTS, is_any_set, run
 from lowbit.second_level import tensor_plan
 
@@ -37,7 +37,7 @@ class Job:
     layout: Geometry
     draws: Draws
     given: np.ndarray
-    turn: RowRotation | None = None
+    turn: FusedRotation | None = None
     blocks: BlockwisePlan | None = None
 
     @property
@@ -73,7 +73,7 @@ def prepare(
     draws: Draws,
     tensor_amax: float | None,
     tensor_scale: float | None,
-    turn: RowRotation | None = None,
+    turn: FusedRotation | None = None,
 ) -> Job:
     """The job of quantizing a tensor; maxima are those of the rotated tensor where a rotation comes first."""
     if fmt.tensor_target is not None and tensor_amax is None and tensor_scale is None:

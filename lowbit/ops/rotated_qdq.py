@@ -1,7 +1,8 @@
 """Quantization in a rotated basis at the numpy level (contract §6): what `rotate` and then `qdq` give, bit for bit.
 
-Where the rotated axis lies last in memory and blocks are one row high, one pass does both: a kernel turns a segment in
-its cache and rounds it from there. Else the tensor is rotated into the result's memory and quantized there in place.
+One pass does both where it can: a kernel turns a segment in its cache and rounds it from there. Else (candidates and
+side bits, whole-tensor blocks down the rows, blocks or groups too large for the caches) the tensor is rotated into the
+result's memory and quantized there in place.
 """
 
 from collections.abc import Callable
@@ -15,13 +16,13 @@ from lowbit.formats.binary32 import INFINITY_BITS
 from lowbit.formats.block import BlockFormat
 from lowbit.formats.hadamard import Hadamard
 from lowbit.formats.rounding import Rounding, Stochastic, find_rounding
-from lowbit.geometry import Axis, Geometry, geometry, normalized_axes, regrouped
+from lowbit.geometry import Axis, Geometry, geometry, normalized_axes, regrouped, regrouped_down
 from lowbit.ops import engine, observers
 from lowbit.ops.dense import DenseView, Kind, dense_view, kernel_view, new_array, read_view
 from lowbit.ops.draws import NOTHING, RandomSource, draws_of, find_places
+from lowbit.ops.fused_rotation import FusedRotation
 from lowbit.ops.preparation import prepare
 from lowbit.ops.rotated import changed, check_result, rotation_axis, turn_dense
-from lowbit.ops.row_rotation import RowRotation
 
 
 def qdq(
@@ -49,9 +50,11 @@ def qdq(
     if out is not None:
         check_result(out, x, x.shape if rotate_back else shape)
     view = dense_view(x, axes, fmt)
-    dense, layout, turn = fused_rows(view, position, fmt, transform, partial(_grid, view=view))
+    dense, layout, turn = fused_layout(view, position, fmt, transform, partial(_grid, view=view))
     into = _memory_of(out, view)
     target = into if into is not None and into.shape == dense else new_array(dense, x.dtype)
+    if layout is not None and int(layout.record[0]["together"]) > 1 and np.may_share_memory(target, view.array):
+        layout = turn = None  # bands written in place would be read again for the next ones
     if x.size:
         flat = read_view(view.array, kind)
         engine.refuse_nonfinite(flat, kind, fmt, nonfinite, x)
@@ -111,22 +114,28 @@ def check_rotate_back(transform: object, rotate_back: bool) -> None:
         raise ArgumentError("rotate_back=True needs transform=: without one there is nothing to rotate back")
 
 
-def fused_rows(
+def fused_layout(
     view: DenseView,
     position: int,
     fmt: BlockFormat,
     transform: Hadamard,
     layout_of: Callable[..., Geometry | None],
-) -> tuple[tuple[int, ...], Geometry | None, RowRotation | None]:
+) -> tuple[tuple[int, ...], Geometry | None, FusedRotation | None]:
     """(shape of the dense rotated tensor, grid, rotation) of the fused pass; no grid and rotation where there is none.
 
     position: the rotated axis of the tensor that is viewed. layout_of(shape, fmt, joined=...): the grid of a tensor.
     Observers see rotated tensors, which the fused pass never has as a whole.
     """
     before, place = view.array.shape, view.order.index(position)
-    shape, ndim = changed(before, place, transform.padded(before[place])), len(before)
-    plain = not fmt.is_blockwise and fmt.sparsity is None and observers.active is None
-    if not plain or place != ndim - 1 or 0 in before:
+    shape, inner = changed(before, place, transform.padded(before[place])), prod(before[place + 1 :])
+    if fmt.is_blockwise or fmt.sparsity is not None or observers.active is not None or 0 in before:
+        return shape, None, None
+    if inner > 1:
+        layout = regrouped_down(shape, view.axes, fmt, place, transform.n)
+        if layout is None:
+            return shape, None, None
+        return shape, layout, FusedRotation.of(transform, prod(before[:place]), before[place], shape[place], inner)
+    if place != len(before) - 1:
         return shape, None, None
     layout = layout_of(shape, fmt, joined=shape == before)
     layout = None if layout is None else regrouped(layout, transform.n)
@@ -134,10 +143,10 @@ def fused_rows(
         return shape, None, None
     columns = int(layout.record[0]["columns"])
     source = columns if shape == before else before[-1]
-    return shape, layout, RowRotation.of(transform, prod(shape) // columns, source, columns)
+    return shape, layout, FusedRotation.of(transform, prod(shape) // columns, source, columns)
 
 
-def refuse_overflow(flat: np.ndarray, turn: RowRotation, fmt: BlockFormat, nonfinite: str | None) -> None:
+def refuse_overflow(flat: np.ndarray, turn: FusedRotation, fmt: BlockFormat, nonfinite: str | None) -> None:
     """NonfiniteError where a rotation overflows although its input is finite, and NaN and infinities are refused."""
     if (nonfinite == "raise" or not fmt.has_nan) and turn.amax(flat) >= INFINITY_BITS:
         raise NonfiniteError(f"the rotation of finite values overflows; scale them down ({fmt})")

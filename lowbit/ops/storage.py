@@ -15,7 +15,7 @@ from lowbit.ops.engine import check_arguments, refuse_nonfinite, streams
 from lowbit.ops.plain_storage import plain_quantize, run_quantize
 from lowbit.ops.preparation import prepare
 from lowbit.ops.rotated import rotate, rotation_axis
-from lowbit.ops.rotated_qdq import fused_rows, refuse_overflow
+from lowbit.ops.rotated_qdq import fused_layout, refuse_overflow
 from lowbit.ops.running import GRAIN_ELEMENTS, run
 from lowbit.ops.sparsity import prune
 from lowbit.ops.storage_layout import (
@@ -55,7 +55,7 @@ def quantize(
     shape, layout, turn = view.array.shape, None, None
     if transform is not None:
         position = rotation_axis(axis, x.ndim)
-        shape, layout, turn = fused_rows(view, position, fmt, transform, packed_geometry)
+        shape, layout, turn = fused_layout(view, position, fmt, transform, packed_geometry)
         if turn is None:  # a pass each
             refuse_nonfinite(read_view(view.array, kind), kind, fmt, nonfinite, x)
             return quantize(

@@ -64,6 +64,20 @@ def test_fused_equals_the_pair(fmt: str, dtype: str, rng: np.random.Generator) -
         )
 
 
+@pytest.mark.parametrize("fmt", ["mxfp4", "nvfp4", "e2m1/k5/e8m0", "bf16", "nvfp4_2d", "e4m3/k7x3/f32"])
+def test_fused_down_the_rows_in_several_segments(fmt: str, rng: np.random.Generator) -> None:
+    """Groups smaller and larger than blocks are high, bands that share groups, ragged edges."""
+    block = lb.format(fmt).block
+    for shape, n, dtype in (
+        ((49, 1300), 16, "float32"),
+        ((2, 130, 1040), 128, "bfloat16"),
+        ((70, 1100), 12, "float16"),
+    ):
+        x = hostile(shape, DTYPES[dtype], rng)
+        axis: Any = (-1, -2) if block is not None and block.is_tile else -2
+        assert_pair(fmt, x, lb.Hadamard(n, signs=4), axis)
+
+
 @pytest.mark.parametrize("fmt", [name for name in FUSED_FORMATS if name not in ("e2m1", "int3/k32/f32", "nf4")])
 def test_nonfinite_members_spread_over_their_group(fmt: str, rng: np.random.Generator) -> None:
     for dtype in DTYPES.values():

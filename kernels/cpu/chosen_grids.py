@@ -7,7 +7,6 @@ import numpy as np
 
 from lowbit.kernels.cpu.band import locate, scratch_size
 from lowbit.kernels.cpu.block_words import block_words
-from lowbit.kernels.cpu.fake_quantize import spread
 from lowbit.kernels.cpu.jit import kernel, small_stage, stage
 from lowbit.kernels.cpu.lane_candidates import best_candidates, lane_scratch
 from lowbit.kernels.cpu.memory import (
@@ -15,7 +14,6 @@ from lowbit.kernels.cpu.memory import (
     keep,
     load,
     load_reals,
-    load_some,
     memory,
     reals,
     store_codes,
@@ -23,6 +21,7 @@ from lowbit.kernels.cpu.memory import (
 )
 from lowbit.kernels.cpu.packing import pack_octets
 from lowbit.kernels.cpu.rounding import scaled
+from lowbit.kernels.cpu.row_scales import load_row, spread
 from lowbit.kernels.cpu.scale import divides
 from lowbit.kernels.cpu.scratch import octets
 from lowbit.kernels.cpu.segment_scales import segment_scales
@@ -72,10 +71,9 @@ def chosen_grid_items(
             place = band * blocks + column // grid.width
             for block in range(count):
                 words[place + block] = np.uint64(row_codes[block]) | np.uint64(bests[block]) << np.uint64(b.scale_bits)
-        spread(encodes, scales, columns, width, wide_encodes, wide_scales)
-        for block in range(count):
-            for i in range(block * width, min((block + 1) * width, columns)):
-                wide_bests[i] = bests[block]
+        spread(encodes, columns, width, wide_encodes)
+        spread(scales, columns, width, wide_scales)
+        spread(bests, columns, width, wide_bests)
         for row in range(rows):
             base = start + row * grid.columns
             _round_row(
@@ -96,7 +94,7 @@ def _round_row(p, b, grids, x, out, base, columns, width, encodes, scales, bests
     candidates = 1 if width % LANES == 0 else b.candidates
     for i in range(0, columns, LANES):
         rest = min(LANES, columns - i)
-        bits = load(x, base + i) if rest == LANES else load_some(x, base + i, rest)
+        bits = load_row(x, base + i, rest)
         encode, scale, best = load_reals(encodes, i), load_reals(scales, i), load(bests, i)
         y = scaled(bits, encode, divide)
         result = splat_bits(np.uint32(0))

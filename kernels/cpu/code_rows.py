@@ -9,22 +9,20 @@ import numpy as np
 from lowbit.kernels.cpu.band import block_inverse, block_of
 from lowbit.kernels.cpu.fake_quantize import AHEAD
 from lowbit.kernels.cpu.jit import small_stage, stage
-from lowbit.kernels.cpu.memory import load, load_reals, load_some, prefetch, store_codes
+from lowbit.kernels.cpu.memory import load, prefetch, store_codes
 from lowbit.kernels.cpu.pairs import PAIR
 from lowbit.kernels.cpu.random import drawn
-from lowbit.kernels.cpu.rounding import code_constants, element_constants, mode_constants, round_to_codes
+from lowbit.kernels.cpu.rounding import code_constants, element_constants, mode_constants, nearest, round_to_codes
+from lowbit.kernels.cpu.row_scales import lane_factors, load_row
 from lowbit.kernels.cpu.scale import divides
 from lowbit.kernels.cpu.scratch import octets
 from lowbit.kernels.cpu.tables import table_constants
 from lowbit.kernels.cpu.vector import (
     ABSOLUTE,
-    EXPONENT,
     LANES,
     SIGN,
-    as_bits,
     as_real,
     bits_of,
-    larger,
     smaller,
     splat_bits,
     splat_real,
@@ -49,13 +47,9 @@ def codes_of_row(
     if draw is None and entries is None:
         done = _plain_pairs(p, element, code, x, base, columns, width, encodes, scales, codes)
     for i in range(done, columns, LANES):
-        if splits:
-            encode, scale = load_reals(wide_encodes, i), load_reals(wide_scales, i)
-        else:
-            block = block_of(i, inverse)
-            encode, scale = splat_real(encodes[block]), splat_real(scales[block])
+        encode, scale = lane_factors(encodes, scales, wide_encodes, wide_scales, splits, inverse, i)
         rest, random = min(LANES, columns - i), drawn(how, random_words, lane + i)
-        bits = load(x, base + i) if rest == LANES else load_some(x, base + i, rest)
+        bits = load_row(x, base + i, rest)
         found = round_to_codes(element, code, how, table, bits, encode, scale, random)
         if narrow:
             store_codes(codes, i, found)
@@ -118,9 +112,8 @@ def _at_most(bits, limit):
 @small_stage
 def _steps(magnitude, lowest, shift, dropped):
     """How many steps of the grid lie below the rounded magnitudes: within their binade, and in those below."""
-    binade = larger(as_bits(magnitude) & splat_bits(EXPONENT), lowest)
-    magnet = binade + shift
-    return (as_bits(magnitude + as_real(magnet)) - magnet) + ((binade - lowest) >> dropped)
+    _, steps, binade = nearest(magnitude, lowest, shift)
+    return steps + ((binade - lowest) >> dropped)
 
 
 @small_stage

@@ -25,6 +25,7 @@ from lowbit.kernels.cpu.memory import (
     store_stream,
 )
 from lowbit.kernels.cpu.packing import unpack_run
+from lowbit.kernels.cpu.row_scales import spread
 from lowbit.kernels.cpu.scalar import INFINITY_BITS, fl, round_bits, widen
 from lowbit.kernels.cpu.vector import (
     ABSOLUTE,
@@ -74,7 +75,7 @@ def dequantize_items(packed, words, table, out, values, decode_record, level, gr
             scale_bits_of_words(found, table, count, scale_bits)
             outside = _fitting(d, scale_bits, count, level_fits, scales)
             if width % LANES:
-                _spread(scales, columns, width, wide)
+                spread(scales, columns, width, wide)
         for row in range(rows):
             base = start + row * grid.columns
             at = base // grid.columns * row_bytes + column * d.bits // 8
@@ -107,14 +108,6 @@ def _fitting(d, scale_bits, count, level_fits, scales):
         store_reals(scales, block, as_real(fitting))
         others = others | where_below(fitting - huge, one, one, zero)
     return any_set(others)
-
-
-@stage
-def _spread(scales, columns, width, wide):
-    """One entry a column from one entry a block."""
-    for block in range((columns + width - 1) // width):
-        for column in range(block * width, min((block + 1) * width, columns)):
-            wide[column] = scales[block]
 
 
 @stage

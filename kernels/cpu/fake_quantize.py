@@ -13,9 +13,6 @@ from lowbit.kernels.cpu.lane_candidates import lane_scratch
 from lowbit.kernels.cpu.memory import (
     advance,
     keep,
-    load,
-    load_reals,
-    load_some,
     memory,
     prefetch,
     reals,
@@ -28,6 +25,7 @@ from lowbit.kernels.cpu.plain_pairs import plain_pairs
 from lowbit.kernels.cpu.random import SLACK, draw_run, drawn
 from lowbit.kernels.cpu.rotated_segments import segment_cells, segment_scratch
 from lowbit.kernels.cpu.rounding import element_constants, mode_constants, round_to_values, value_constants
+from lowbit.kernels.cpu.row_scales import lane_factors, load_row, spread
 from lowbit.kernels.cpu.segment_scales import segment_scales
 from lowbit.kernels.cpu.tables import table_constants
 from lowbit.kernels.cpu.vector import LANES, splat_real
@@ -68,7 +66,8 @@ def qdq_items(x, out, plan, grid_record, given, rotation, draw, chosen, entries,
         lane_encodes, lane_scales = encodes, scales
         if width % LANES and width > 1:
             lane_encodes, lane_scales = wide_encodes, wide_scales
-            spread(encodes, scales, columns, width, wide_encodes, wide_scales)
+            spread(encodes, columns, width, wide_encodes)
+            spread(scales, columns, width, wide_scales)
         upcoming = advance(source, AHEAD if rows * grid.together == 1 else reach(grid, column, columns))
         _round_rows(
             p, cells, stride, target, start, grid.columns, rows, columns, width, encodes, scales,
@@ -77,16 +76,6 @@ def qdq_items(x, out, plan, grid_record, given, rotation, draw, chosen, entries,
     keep(scratch)
     keep(turned)
     keep(lanes)
-
-
-@stage
-def spread(encodes, scales, columns, width, wide_encodes, wide_scales):
-    """One entry a column from one entry a block."""
-    for block in range((columns + width - 1) // width):
-        encode, scale = encodes[block], scales[block]
-        for column in range(block * width, min((block + 1) * width, columns)):
-            wide_encodes[column] = encode
-            wide_scales[column] = scale
 
 
 @stage
@@ -122,13 +111,9 @@ def _round_rows(
                 upcoming, stream,
             )  # fmt: skip
         for i in range(paired, columns, LANES):
-            if splits:
-                encode, scale = load_reals(lane_encodes, i), load_reals(lane_scales, i)
-            else:
-                block = block_of(i, inverse)
-                encode, scale = splat_real(encodes[block]), splat_real(scales[block])
+            encode, scale = lane_factors(encodes, scales, lane_encodes, lane_scales, splits, inverse, i)
             rest, random = min(LANES, columns - i), drawn(how, words, lane + i)
-            bits = load(x, base + i) if rest == LANES else load_some(x, base + i, rest)
+            bits = load_row(x, base + i, rest)
             bits = round_to_values(element, value, how, table, bits, encode, scale, random)
             prefetch(upcoming, base + i)
             if rest < LANES:

@@ -7,7 +7,7 @@ import numpy as np
 
 from lowbit.kernels.cpu.jit import small_stage, stage
 from lowbit.kernels.cpu.memory import load, load_reals, memory
-from lowbit.kernels.cpu.rounding import scaled, scaled_magnitude
+from lowbit.kernels.cpu.rounding import nearest, scaled, scaled_magnitude
 from lowbit.kernels.cpu.scale import divides, in_place
 from lowbit.kernels.cpu.tables import look_up
 from lowbit.kernels.cpu.vector import (
@@ -16,7 +16,6 @@ from lowbit.kernels.cpu.vector import (
     LANES,
     as_bits,
     as_real,
-    larger,
     smaller,
     splat_bits,
     splat_real,
@@ -46,8 +45,8 @@ def errors(p, b, element, level, cells, length, encode, scale, next_encode, next
     if in_place(p):
         for i in range(0, length * LANES, LANES):
             bits = load(cells, i) & splat_bits(ABSOLUTE)
-            number = smaller(_nearest(element, as_real(bits), as_bits(encode)), scale)
-            next_number = smaller(_nearest(element, as_real(bits), as_bits(next_encode)), next_scale)
+            number = smaller(nearest(as_real(bits), as_bits(encode), element[1])[0], scale)
+            next_number = smaller(nearest(as_real(bits), as_bits(next_encode), element[1])[0], next_scale)
             total, next_total = _with_error(b, total, number, bits), _with_error(b, next_total, next_number, bits)
     elif p.mantissa == 1:  # powers of two, and these times 1.5: what 1 and 1.5 decode to is all that is rounded
         ones, next_ones = _of_one(b, scale, level), _of_one(b, next_scale, level)
@@ -86,16 +85,8 @@ def grid_errors(p, b, grids, i, j, level, cells, length, encode, scale, next_enc
 @small_stage
 def _scaled_nearest(element, bits, encode, divide):
     """Scaled magnitudes on a regular grid."""
-    lowest, _, clamp, _, _ = element
-    return _nearest(element, smaller(scaled_magnitude(bits, encode, divide), clamp), lowest)
-
-
-@small_stage
-def _nearest(element, magnitude, lowest):
-    """Magnitudes on the grid with this lowest exponent, ties to even (see `rounding`)."""
-    _, shift, _, _, _ = element
-    magnet = as_real(larger(as_bits(magnitude) & splat_bits(EXPONENT), lowest) + shift)
-    return (magnitude + magnet) - magnet
+    lowest, shift, clamp, _, _ = element
+    return nearest(smaller(scaled_magnitude(bits, encode, divide), clamp), lowest, shift)[0]
 
 
 @small_stage

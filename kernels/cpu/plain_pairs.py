@@ -7,14 +7,13 @@ from lowbit.kernels.cpu.band import block_of
 from lowbit.kernels.cpu.jit import stage
 from lowbit.kernels.cpu.memory import prefetch
 from lowbit.kernels.cpu.pairs import PAIR, alike, entry_pair, load_pair, load_real_pair, store_normal_pair
+from lowbit.kernels.cpu.rounding import nearest, scaled_magnitude
 from lowbit.kernels.cpu.vector import (
     ABSOLUTE,
-    EXPONENT,
     LANES,
     SIGN,
     as_bits,
     as_real,
-    larger,
     smaller,
     splat_bits,
     splat_real,
@@ -71,18 +70,13 @@ def plain_pairs(
 def _in_place(element, bits, encode, scale, zero):
     """Elements on the scaled grid, whose lowest exponent and largest value are the block's."""
     _, shift, _, _, _ = element
-    magnitude = as_real(bits & splat_bits(ABSOLUTE))
-    magnet = as_real(larger(bits & splat_bits(EXPONENT), as_bits(encode)) + shift)
-    rounded = smaller((magnitude + magnet) - magnet, scale)
-    return as_bits(as_real(as_bits(rounded) | (bits & splat_bits(SIGN))) + zero)
+    rounded, _, _ = nearest(as_real(bits & splat_bits(ABSOLUTE)), as_bits(encode), shift)
+    return as_bits(as_real(as_bits(smaller(rounded, scale)) | (bits & splat_bits(SIGN))) + zero)
 
 
 @stage
 def _scaled(element, bits, encode, scale, zero, level, divide):
     """Elements on the grid itself, and back."""
     lowest, shift, clamp, _, _ = element
-    magnitude = as_real(bits & splat_bits(ABSOLUTE))
-    magnitude = smaller(magnitude / encode if divide else magnitude * encode, clamp)
-    magnet = as_real(larger(as_bits(magnitude) & splat_bits(EXPONENT), lowest) + shift)
-    rounded = (magnitude + magnet) - magnet
+    rounded, _, _ = nearest(smaller(scaled_magnitude(bits, encode, divide), clamp), lowest, shift)
     return as_bits(((as_real(as_bits(rounded) | (bits & splat_bits(SIGN))) + zero) * scale) * level)

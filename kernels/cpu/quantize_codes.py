@@ -9,13 +9,13 @@ import numpy as np
 from lowbit.kernels.cpu.band import locate, scratch_size
 from lowbit.kernels.cpu.block_words import block_words
 from lowbit.kernels.cpu.code_rows import codes_of_row
-from lowbit.kernels.cpu.fake_quantize import spread
 from lowbit.kernels.cpu.jit import kernel
 from lowbit.kernels.cpu.lane_candidates import lane_scratch
 from lowbit.kernels.cpu.memory import advance, keep, line_of, memory, reals
 from lowbit.kernels.cpu.packing import pack_octets, pack_wide
 from lowbit.kernels.cpu.random import SLACK, draw_run
 from lowbit.kernels.cpu.rotated_segments import segment_cells, segment_scratch
+from lowbit.kernels.cpu.row_scales import spread
 from lowbit.kernels.cpu.scratch import octets
 from lowbit.kernels.cpu.segment_scales import segment_scales
 from lowbit.kernels.cpu.vector import LANES
@@ -59,7 +59,8 @@ def quantize_items(
             for block in range(count):
                 words[block] = row_codes[block]
         if width % LANES:
-            spread(encodes, scales, columns, width, wide_encodes, wide_scales)
+            spread(encodes, columns, width, wide_encodes)
+            spread(scales, columns, width, wide_scales)
         for row in range(rows):
             base = start + row * grid.columns
             lane = draw_run(p, draw, base, columns, random_words)

@@ -38,7 +38,7 @@ def segment_cells(x, grid, start, rows, columns, anew, rotation, scratch):
 @by_type(segment_scratch)
 def _scratch(rotation, grid):
     if isinstance(rotation, types.NoneType):
-        return lambda rotation, grid: np.empty(0, np.float32)
+        return lambda rotation, grid: None
     return lambda rotation, grid: np.empty(
         _turned_rows(grid) * scratch_size(grid) + LANES + work_size(rotation[0][0]), np.float32
     )

@@ -199,19 +199,26 @@ def round_to_codes(element, code, how, table, bits, encode, scale, random):
     return codes | where_below(codes, first_signed, zero, where_below(codes, end_signed, sign, zero))
 
 
+@small_stage
+def nearest(magnitude, lowest, shift):
+    """`_round` to nearest even."""
+    binade = larger(as_bits(magnitude) & splat_bits(EXPONENT), lowest)
+    magnet = as_real(binade + shift)
+    total = magnitude + magnet
+    return total - magnet, as_bits(total) - as_bits(magnet), binade
+
+
 @stage
 def _round(how, magnitude, lowest, shift, bits, random):
     """(rounded magnitudes, their grid steps, their binades) on the grid with this lowest exponent.
 
     `shift` leads from a binade to M's; `bits` are the elements' own, of which the sign and whether they are zero count.
     """
-    binade = larger(as_bits(magnitude) & splat_bits(EXPONENT), lowest)
-    magnet = as_real(binade + shift)
     if how is None:
-        total = magnitude + magnet
-        return total - magnet, as_bits(total) - as_bits(magnet), binade
+        return nearest(magnitude, lowest, shift)
     _, _, _, _, _, least, _, _, _, _ = how
-    step = as_bits(magnet) - splat_bits(TO_LAST_PLACE)
+    binade = larger(as_bits(magnitude) & splat_bits(EXPONENT), lowest)
+    step = (binade + shift) - splat_bits(TO_LAST_PLACE)
     inverse = splat_bits(TWICE_BIAS) - step
     zero = splat_bits(np.uint32(0))
     exact = as_bits(magnitude * as_real(inverse))

@@ -60,8 +60,8 @@ def chosen_grid_items(
         band, column, start, rows, columns = locate(grid, item)
         width = min(grid.width, columns)
         count = segment_scales(
-            p, grid, source, start, grid.columns, rows, columns, width, memory(given), len(given), band, None, chosen, codes_wanted,
-            maxima, amaxes, encodes, scales, lanes,
+            p, grid, source, start, grid.columns, rows, columns, width, memory(given), len(given), band, None, chosen,
+            codes_wanted, maxima, amaxes, encodes, scales, lanes,
         )  # fmt: skip
         if count < 0:
             pending[item] = 1

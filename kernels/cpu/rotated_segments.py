@@ -4,6 +4,8 @@ Which of the two is a matter of types: `rotation` is None, or the `arguments` of
 is compiled for each of them at its first use, so that calls without a rotation pay nothing.
 """
 
+from typing import Any
+
 import numpy as np
 from numba.core import types
 
@@ -25,7 +27,7 @@ def segment_scratch(rotation, grid):
     raise NotImplementedError("a stage of compiled kernels")
 
 
-def segment_cells(x, grid, start, rows, columns, anew, rotation, scratch):
+def segment_cells(x, grid, start, rows, columns, anew, rotation, scratch) -> Any:
     """(memory, stride): where the segment lies that starts at x[start], at the same index, rows `stride` apart.
 
     In x itself, or rotated and rounded to x's type in `scratch` until the next call. A rotated segment consists of

@@ -32,10 +32,13 @@ def packed_geometry(shape: tuple[int, ...], fmt: BlockFormat, *, joined: bool = 
 
 
 def grid_shape(shape: tuple[int, ...], fmt: BlockFormat) -> tuple[int, ...]:
-    """Shape of the block grid of a tensor whose quantization axes are last: every axis divided by its block side."""
+    """Shape of the block grid of a tensor whose quantization axes are last: every axis divided by its block side.
+
+    A tensor without elements has no blocks.
+    """
     assert fmt.block is not None
     if fmt.block.is_tensor:
-        return (1,) * len(shape)
+        return tuple(min(n, 1) for n in shape)
     sides = fmt.block.sizes
     lengths = shape[len(shape) - len(sides) :]
     counts = (-(-n // side) if side is not None else min(n, 1) for n, side in zip(lengths, sides, strict=True))

@@ -161,6 +161,7 @@ def test_empty_tensors(fmt: str) -> None:
         q = lb.quantize(x, fmt)
         assert q.codes.shape == shape and q.dequantize().shape == shape
         assert q.packed.size == 0 and np.isnan(q.bits_per_element) and repr(q)
+        assert q.scales is None or (q.scales.size == 0 and q.scales.ndim == len(shape))  # no blocks, no scales
         assert lb.qdq(x, fmt, out=x) is x
 
 

@@ -1,4 +1,4 @@
-"""`lowbit conformance check | export | peers | certify`: argument parsing; the work is in `lowbit.testing`."""
+"""`lowbit conformance check | export | peers | certify | stochastic`: arguments only; `lowbit.testing` does the work."""
 
 import sys
 from collections.abc import Callable
@@ -11,6 +11,7 @@ import typer
 from lowbit.cli.certify_command import certify_command
 from lowbit.cli.explain_command import block_axis
 from lowbit.cli.peers_command import peers_command
+from lowbit.cli.stochastic_command import stochastic_command
 from lowbit.errors import ArgumentError
 
 FormatOption = Annotated[str, typer.Option("--format", metavar="FORMAT", help="A name or spec text.")]
@@ -31,6 +32,7 @@ def register(app: typer.Typer) -> None:
     group.command("export")(export_command)
     group.command("peers")(peers_command)
     group.command("certify")(certify_command)
+    group.command("stochastic")(stochastic_command)
     app.add_typer(group, name="conformance")
 
 

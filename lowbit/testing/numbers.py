@@ -33,9 +33,11 @@ def short(x: float, bits: int = 10) -> float:
 
 
 def few(items: Sequence[T], count: int) -> list[T]:
-    """At most `count` of the items, evenly spread, with the first and the last."""
+    """At most `count` of the items, evenly spread, with the first and the last; the middle one for a count of 1."""
     if len(items) <= count:
         return list(items)
+    if count == 1:
+        return [items[len(items) // 2]]
     return [items[round(place * (len(items) - 1) / (count - 1))] for place in range(count)]
 
 

@@ -57,6 +57,8 @@ def bit_runs(words: np.ndarray) -> StatisticalTest:
     bits = np.unpackbits(words.view(np.uint8), bitorder="little")
     n, ones = len(bits), int(bits.sum())
     runs = 1 + int(np.count_nonzero(bits[1:] != bits[:-1]))
+    if ones in (0, n):
+        return StatisticalTest(name="runs of bits", detail="all bits are equal", statistic=1.0, p=0.0)
     mean = 1 + 2 * ones * (n - ones) / n
     deviation = sqrt((mean - 1) * (mean - 2) / (n - 1))
     return normal("runs of bits", (runs - mean) / deviation, f"{runs} runs")

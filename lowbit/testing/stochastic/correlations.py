@@ -21,6 +21,11 @@ def centred(drawn: np.ndarray, resolution: int) -> np.ndarray:
     return (drawn - (whole - 1) / 2) / sqrt((whole**2 - 1) / 12)
 
 
+def dot(a: np.ndarray, b: np.ndarray) -> float:
+    """The sum of products, in one thread and one order: BLAS's depends on the machine."""
+    return float(np.einsum("i,i->", a, b))
+
+
 def lag_tests(drawn: np.ndarray, places: np.ndarray, resolution: int, lags: Iterable[int]) -> Iterator[StatisticalTest]:
     """The correlation of elements at each lag; `places` are their indices in the tensor, which may have holes."""
     line, there = np.zeros(places[-1] + 1), np.zeros(places[-1] + 1, bool)
@@ -28,7 +33,7 @@ def lag_tests(drawn: np.ndarray, places: np.ndarray, resolution: int, lags: Iter
     for lag in lags:
         pairs = int(np.count_nonzero(there[lag:] & there[:-lag]))
         if pairs:
-            z = float(line[lag:] @ line[:-lag]) / sqrt(pairs)
+            z = dot(line[lag:], line[:-lag]) / sqrt(pairs)
             yield normal(f"elements at lag {lag}", z, f"{pairs} pairs")
 
 
@@ -48,9 +53,11 @@ def _largest(name: str, first: np.ndarray, second: np.ndarray) -> StatisticalTes
 
 def bit_pairs(drawn: np.ndarray, resolution: int, lag: int) -> StatisticalTest:
     """Correlations of all pairs of bit positions, within an element (lag 0) or between one and the next."""
-    bits = np.array([(drawn >> np.uint32(bit)) & 1 for bit in range(resolution)], np.float32) * 2 - 1
-    n = bits.shape[1] - lag
-    z = (bits[:, :n] @ bits[:, lag:].T).astype(np.float64) / sqrt(n)
+    n = len(drawn) - lag
+    bits = [((drawn >> np.uint32(bit)) & 1).astype(np.uint8) for bit in range(resolution)]
+    first, second = (np.array([np.packbits(line[shift : n + shift]) for line in bits]) for shift in (0, lag))
+    differ = np.array([np.bitwise_count(line ^ second).sum(axis=1, dtype=np.int64) for line in first])
+    z = (n - 2 * differ) / sqrt(n)
     z = z[np.triu_indices(resolution, 1)] if lag == 0 else z.reshape(-1)
     where = "within elements" if lag == 0 else "of neighbours"
     return chi_square(f"bit positions {where}", float((z**2).sum()), z.size, f"{z.size} pairs")
@@ -60,7 +67,7 @@ def crossed(name: str, first: np.ndarray, second: np.ndarray, resolution: int) -
     """Correlations between two tensors' elements: at the same place and near it together, and the largest at all."""
     a, b = centred(first, resolution), centred(second, resolution)
     n = len(a)
-    z = [float(a[max(lag, 0) : n + min(lag, 0)] @ b[max(-lag, 0) : n - max(lag, 0)]) for lag in range(-NEAR, NEAR + 1)]
+    z = [dot(a[max(lag, 0) : n + min(lag, 0)], b[max(-lag, 0) : n - max(lag, 0)]) for lag in range(-NEAR, NEAR + 1)]
     statistic = sum(value**2 / (n - abs(lag)) for value, lag in zip(z, range(-NEAR, NEAR + 1), strict=True))
     yield chi_square(f"{name}, near lags", statistic, len(z), f"lags -{NEAR} ... {NEAR}")
     yield _largest(f"{name}, any lag", a, b)

@@ -202,3 +202,43 @@ assert not gc.isenabled()
 
 def test_the_garbage_collector_is_paused_and_left_as_it_was(tmp_path: Path) -> None:
     python(COLLECTED, cache=tmp_path)
+
+
+EDITED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import json
+import numpy as np
+import lowbit as lb
+assert lb.__file__.startswith(sys.argv[1])
+x = np.linspace(-7, 7, 333, dtype=np.float32)
+results = [lb.qdq(x, "e2m1"), lb.qdq(x, "e2m1", rounding="stochastic", seed=1), lb.random_bits(9, seed=1)]
+print(json.dumps([result.tolist() for result in results]))
+"""
+
+EDITS = {
+    "philox.py": ("FIRST_STEP, SECOND_STEP = 0x9E3779B9,", "FIRST_STEP, SECOND_STEP = 0x9E3779B1,", {1, 2}),
+    "rounding.py": ("splat_real(np.float32(p.clamp)),", "splat_real(np.float32(p.clamp / 2)),", {0, 1}),
+}
+"""For files that entries import: text to replace, its replacement, and which of the three results change."""
+
+
+def test_an_edited_kernel_is_never_answered_from_the_cache(tmp_path: Path) -> None:
+    """Stages in files that entries only import: new behaviour after an edit, the old one after it is taken back."""
+    copy, cache = tmp_path / "copy", tmp_path / "cache"
+    shutil.copytree(
+        Path(lowbit.__file__).parent, copy / "lowbit", ignore=shutil.ignore_patterns("__pycache__", "kernels")
+    )
+    shutil.copytree(FOLDER.parent, copy / "lowbit" / "kernels", ignore=shutil.ignore_patterns("__pycache__"))
+    before = json.loads(python(EDITED, str(copy), cache=cache))
+    for name, (old, new, changed) in EDITS.items():
+        path = copy / "lowbit" / "kernels" / "cpu" / name
+        text = path.read_text()
+        assert text.count(old) == 1, name
+        path.write_text(text.replace(old, new))
+        after = json.loads(python(EDITED, str(copy), cache=cache))
+        assert {i for i in range(3) if after[i] != before[i]} == changed, name
+        path.write_text(text)
+    files = {path: path.stat().st_mtime_ns for path in cache.rglob("*.nbc")}
+    assert json.loads(python(EDITED, str(copy), cache=cache)) == before
+    assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.nbc")} == files, "nothing is compiled again"

@@ -52,7 +52,7 @@ def test_along_the_first_axis(fmt: str, rule: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fmt", [*CASTS, *BLOCKED])
+@pytest.mark.parametrize("fmt", [*CASTS[:-1], "mxfp8_e4m3", "mxfp4", "nvfp4", "nf4", "e2m1/k5/ue5m3"])
 def test_every_word_meets_every_fraction_of_every_gap(fmt: str) -> None:
     for rule in RULES:
         found = exact(fmt, rule, gaps=None, elements=1 << 20, seed=99)

@@ -59,7 +59,7 @@ def _compared(bench: Bench, rungs: Ladder, seed: int) -> Enumeration:
 
 def _dealt(words: np.ndarray, count: int) -> np.ndarray:
     """For each element which fraction it gets: the k-th one with the same word gets fraction k, and so around."""
-    order = np.argsort(words, kind="stable")
+    order = np.argsort(words.astype(np.uint8), kind="stable")
     ordered = words[order]
     starts = np.searchsorted(ordered, np.arange(WORDS))
     place = np.empty(len(words), np.int64)

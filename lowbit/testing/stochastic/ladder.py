@@ -8,7 +8,7 @@ import numpy as np
 
 from lowbit.formats import Stochastic
 from lowbit.testing.frames import Frame
-from lowbit.testing.numbers import shifted
+from lowbit.testing.numbers import nearest, shifted
 from lowbit.testing.stochastic.expectation import ups
 
 
@@ -49,17 +49,15 @@ def ladder(
     Distances are exact for the number that the division by the block's scale gives, whichever that is.
     """
     rungs: list[tuple[float, float, float, int, float]] = []
+    unit, rule, bits = frame.unit, rounding.rule, rounding.bits
     for near, far in gaps:
         low, span = Fraction(near), Fraction(far) - Fraction(near)
-        seen: set[float] = set()
-        for part in parts:
-            middle = frame.near(low + span * part)
-            for x in {shifted(middle, steps) for steps in around} - seen:
-                d = (frame.y(x) - low) / span
-                if 0 <= d < 1:
-                    seen.add(x)
-                    values = (float(low * frame.unit), float(Fraction(far) * frame.unit))
-                    rungs.append((x, *values, ups(rounding.rule, rounding.bits, d), float(d)))
+        values = (float(low * unit), float(Fraction(far) * unit))
+        middles = {nearest((low + span * part) * unit) for part in parts}
+        for x in {shifted(middle, steps) for middle in middles for steps in around}:
+            d = (frame.y(x) - low) / span
+            if 0 <= d < 1:
+                rungs.append((x, *values, ups(rule, bits, d), float(d)))
     columns = list(zip(*sorted(rungs), strict=True)) if rungs else [()] * 5
     kinds = (np.float32, np.float32, np.float32, np.int64, np.float64)
     return Ladder(*(np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)))

@@ -14,11 +14,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # `ci` repeats the same examples in every run and keeps no database, so a red run is red again; `dev` looks
-# further and remembers failures. Choose with HYPOTHESIS_PROFILE. No deadlines: the first call of a kernel
-# compiles it.
+# further and remembers failures; `thorough` has 10,000 examples a property, the same in every run. Choose with
+# HYPOTHESIS_PROFILE. No deadlines: the first call of a kernel compiles it.
 _SLOW_IS_FINE = [HealthCheck.too_slow]
 settings.register_profile("ci", derandomize=True, database=None, deadline=None, suppress_health_check=_SLOW_IS_FINE)
 settings.register_profile("dev", deadline=None, suppress_health_check=_SLOW_IS_FINE)
+settings.register_profile("thorough", settings.get_profile("ci"), max_examples=10_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 

@@ -1,12 +1,16 @@
-"""Properties that hold for every format, on inputs that hypothesis draws as bit patterns."""
+"""Properties that hold for every format, on inputs that hypothesis draws as bit patterns.
 
+HYPOTHESIS_PROFILE=thorough gives each property 10,000 examples: some minutes in all.
+"""
+
+from bisect import bisect_left
 from fractions import Fraction
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from example_counts import everyday
 from format_cases import ALL_FORMATS, CASTS
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from oracle_arrays import bit_patterns
 
@@ -64,6 +68,12 @@ def mirrored(fmt: BlockFormat) -> bool:
     """Whether the element has the negative of each of its values."""
     values = fmt.element.values()
     return values == tuple(-value + 0.0 for value in reversed(values))
+
+
+def gap_around(y: Fraction, grid: list[Fraction]) -> Fraction:
+    """The distance of the neighbours between which a number inside the grid lies."""
+    above = bisect_left(grid, y, lo=1)
+    return grid[above] - grid[above - 1]
 
 
 @given(tensors(), formats(CAST))
@@ -128,7 +138,7 @@ def test_powers_of_two_pass_through_binary32_scales(x: np.ndarray, exponent: int
     assert np.array_equal(bit_patterns(qdq(scaled, fmt)), bit_patterns(np.ldexp(qdq(x, fmt), exponent)))
 
 
-@settings(max_examples=60)
+@everyday(60)
 @given(tensors(low=-30, high=30, rows=2, columns=24), formats([f for f in RUNS if f.overflow is Overflow.SATURATE]))
 def test_errors_are_at_most_half_a_step_unless_saturated(x: np.ndarray, fmt: BlockFormat) -> None:
     """Exactly, with the scale that was stored: |value - x| <= half the gap of the neighbours around x / scale.
@@ -152,11 +162,11 @@ def test_errors_are_at_most_half_a_step_unless_saturated(x: np.ndarray, fmt: Blo
             edge = grid[-1] if y >= grid[-1] else grid[0]
             assert element == edge, "beyond the grid: saturated"
             continue
-        gap = next(high - low for low, high in pairwise(grid) if low <= y <= high)
+        gap = gap_around(y, grid)
         assert abs(element - y) <= gap / 2 + slack * (abs(y) + gap)
 
 
-@settings(max_examples=60)
+@everyday(60)
 @given(tensors(), formats(CAST))
 def test_casts_err_by_at_most_half_a_step(x: np.ndarray, fmt: BlockFormat) -> None:
     assume(fmt.element.bits <= 9)
@@ -164,7 +174,7 @@ def test_casts_err_by_at_most_half_a_step(x: np.ndarray, fmt: BlockFormat) -> No
     for value, rounded in zip(x.reshape(-1)[:24].tolist(), lb.qdq(x, fmt).reshape(-1)[:24].tolist(), strict=True):
         y = Fraction(value)
         if grid[0] <= y <= grid[-1]:
-            gap = next(high - low for low, high in pairwise(grid) if low <= y <= high)
+            gap = gap_around(y, grid)
             assert abs(Fraction(rounded) - y) <= gap / 2
         elif fmt.overflow is Overflow.SATURATE:
             assert Fraction(rounded) == (grid[-1] if y > 0 else grid[0])

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from example_counts import everyday
 from format_cases import SEEDED, UNREGISTERED
-from hypothesis import given, settings
+from hypothesis import given
 
 import lowbit as lb
 from lowbit.formats import BlockFormat
@@ -68,7 +69,7 @@ def test_every_format_conforms(name: str) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=150)
+@everyday(150)
 @given(strategies.spec_texts())
 def test_formats_that_nobody_thought_of_conform(spec: str) -> None:
     """Every generator of inputs copes with every format that can be written down."""

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, find, given, settings
+from example_counts import everyday
+from hypothesis import assume, find, given
 from hypothesis import strategies as st
 from oracle_arrays import assert_same, narrow, oracle
 
@@ -33,14 +34,14 @@ def agree(x: np.ndarray, fmt: lb.BlockFormat, call: dict[str, Any]) -> None:
     assert_same(lb.qdq(x, fmt, **call), expected, x, f"{fmt} {call}")
 
 
-@settings(max_examples=25)
+@everyday(25)
 @given(st.data(), strategies.roundings())
 def test_kernels_equal_the_oracle_on_drawn_tensors(data: st.DataObject, call: dict[str, Any]) -> None:
     agree(data.draw(strategies.tensors(lb.format("mxfp4"), nonfinite=True)), lb.format("mxfp4"), call)
 
 
 @pytest.mark.slow
-@settings(max_examples=2000)
+@everyday(2000)
 @given(st.data(), strategies.formats(), strategies.roundings(), st.sampled_from(("float32", "float16", "bfloat16")))
 def test_kernels_equal_the_oracle_on_drawn_formats(
     data: st.DataObject, fmt: lb.BlockFormat, call: dict[str, Any], dtype: str

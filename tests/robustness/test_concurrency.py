@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -127,7 +128,7 @@ def expected(calls: list[tuple[str, str]]) -> list[str]:
     x = np.random.default_rng(7).standard_normal((96, 320)).astype(np.float32)
     digests = []
     for fmt, rounding in calls:
-        arguments = {"seed": 3} if rounding.startswith("stochastic") else {}
+        arguments: dict[str, Any] = {"seed": 3} if rounding.startswith("stochastic") else {}
         digests.append(hashlib.sha256(lb.qdq(x, fmt, rounding=rounding, **arguments).tobytes()).hexdigest())
     return digests
 

@@ -4,9 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from example_counts import everyday
 from format_cases import SEEDED, UNREGISTERED
-from hypothesis import given
+from hypothesis import given, settings
 
 import lowbit as lb
 from lowbit.formats import BlockFormat
@@ -69,7 +68,7 @@ def test_every_format_conforms(name: str) -> None:
 
 
 @pytest.mark.slow
-@everyday(150)
+@settings(max_examples=150)
 @given(strategies.spec_texts())
 def test_formats_that_nobody_thought_of_conform(spec: str) -> None:
     """Every generator of inputs copes with every format that can be written down."""

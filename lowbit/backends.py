@@ -3,10 +3,6 @@
 A backend is a frozen record; `which` says why it was or was not chosen. Kernels are imported at their first use.
 """
 
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -15,6 +11,7 @@ from typing import Any
 
 from lowbit.collection import Pause
 from lowbit.errors import UnsupportedError
+from lowbit.interrupts import interrupts_deferred
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,22 +49,3 @@ def load(device: str = "cpu") -> Any:
                 return import_module(backend.module)
     reasons = "; ".join(f"{name} {reason}" for name, reason in which(device).items())
     raise UnsupportedError(f"no kernels for device {device!r}: {reasons}; move the tensor to the cpu first")
-
-
-@contextmanager
-def interrupts_deferred() -> Iterator[None]:
-    """A block whose Ctrl-C is raised at its end: numba, cut short in its import, cannot be imported again.
-
-    Only in the main thread, which is where Python handles signals, and only where Python has a handler of its own.
-    """
-    handler, waiting = signal.getsignal(signal.SIGINT), list[tuple[int, Any]]()
-    if threading.current_thread() is not threading.main_thread() or not callable(handler):
-        yield
-        return
-    signal.signal(signal.SIGINT, lambda number, frame: waiting.append((number, frame)))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-        if waiting:
-            handler(*waiting[0])

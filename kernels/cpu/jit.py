@@ -24,6 +24,7 @@ from numba.extending import overload as numba_overload
 from lowbit import block_plans, decoding, lowering, rounding_rules, table_cells
 from lowbit.collection import Pause
 from lowbit.formats import binary32
+from lowbit.interrupts import interrupts_deferred
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False, "boundscheck": False}
 """No fastmath: reassociation would delete the rounding that the kernels consist of."""
@@ -65,13 +66,21 @@ def small_stage(function: Callable[..., Any]) -> Any:
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """Compile `function` as an entry point, cached on disk between processes."""
+    """Compile `function` as an entry point, cached on disk between processes. Ctrl-C waits for the compiler."""
     saved = config.CACHE_DIR  # pyright: ignore
     config.CACHE_DIR = str(cache_directory())  # pyright: ignore
     try:  # numba fixes the directory of a function when it is decorated
-        return njit(cache=True, **OPTIONS)(function)
+        compiled = njit(cache=True, **OPTIONS)(function)
     finally:
         config.CACHE_DIR = saved  # pyright: ignore
+    compile_or_load = compiled.compile
+
+    def compile_undisturbed(signature: Any) -> Any:
+        with interrupts_deferred():
+            return compile_or_load(signature)
+
+    compiled.compile = compile_undisturbed
+    return compiled
 
 
 def entry_point(function: Any, arguments: tuple[Any, ...]) -> Callable[..., Any]:

@@ -79,7 +79,7 @@ def kernel(function: Callable[..., Any]) -> Any:
         with interrupts_deferred():
             return compile_or_load(signature)
 
-    compiled.compile = compile_undisturbed
+    compiled.compile = compile_undisturbed  # pyright: ignore[reportAttributeAccessIssue]
     return compiled
 
 

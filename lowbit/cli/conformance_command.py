@@ -1,4 +1,4 @@
-"""`lowbit conformance check | export | peers | certify | stochastic`: arguments only; `lowbit.testing` does the work."""
+"""`lowbit conformance check | export | peers | certify | stochastic`: arguments only; the work is in `lowbit.testing`."""
 
 import sys
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""`lowbit conformance check | export | peers | certify | stochastic`: arguments only; the work is in `lowbit.testing`."""
+"""`lowbit conformance check | export | peers | certify | stochastic`: arguments; the work is in `lowbit.testing`."""
 
 import sys
 from collections.abc import Callable

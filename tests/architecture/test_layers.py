@@ -17,7 +17,7 @@ import pytest
 LAYERS = (
     ("version",),
     ("errors",),
-    ("atomic_files", "collection"),
+    ("atomic_files", "collection", "interrupts"),
     ("formats",),
     ("reference",),
     ("rounding_rules",),
@@ -36,7 +36,7 @@ LAYERS = (
     ("cli",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-STDLIB_ONLY = {"version", "errors", "atomic_files", "collection", "formats", "reference"}
+STDLIB_ONLY = {"version", "errors", "atomic_files", "collection", "interrupts", "formats", "reference"}
 NO_TORCH = STDLIB_ONLY | {
     "rounding_rules",
     "table_cells",

@@ -78,6 +78,8 @@ def check_stochastic(
     if not isinstance(mode, Stochastic):
         raise ArgumentError(f"rounding={str(mode)!r} draws nothing; choose stochastic, or stochastic:BITS:RULE")
     _check(axis, draws, seed, elements, error_rate)
+    if axis == 0 and fmt.block is not None and fmt.block.is_tile:
+        raise ArgumentError(f"axis=0: {fmt} has tiles over both axes; leave axis out")
     if gaps is not None and gaps < 1:
         raise ArgumentError(f"gaps={gaps!r}: give a positive integer, or None for all")
     called = _own_qdq(fmt, mode, axis) if quantizer is None else quantizer

@@ -155,7 +155,7 @@ def test_two_levels_step_by_step() -> None:
 
 
 def test_block_far_below_the_tensor_is_zero() -> None:
-    """Contract §10, last row. The codes are the largest, as in TransformerEngine: its factor is clamped to FLT_MAX."""
+    """Contract §10, row 9. The codes are the largest, as in TransformerEngine: its factor is clamped to FLT_MAX."""
     x = [2688.0] + [0.0] * 15 + [1e-3, -1e-3, 0.0, -0.0] + [0.0] * 12
     quantized = reference.quantize(x, "nvfp4")
     assert quantized.scales == [126, 0]

@@ -18,6 +18,26 @@ ROWS: tuple[tuple[str, str], ...] = (
     ("Inf in a block", "an infinity is the amax that all others are scaled by"),
     ("\u22120 as input", "the sign of zero is lost"),
     ("NVFP4 block scale far below the tensor's", "the block scale has a floor of 2^-6"),
+    (
+        "192.00002, 20.8 in a block (e2m1, rceil)",
+        "ceil(log2) in binary32: the scale is half just above M·2^k (k < -4 or k > 3)",
+    ),
+    ("scale 2^-127, rceil rule (amax 6·2^-127)", "with the scale 2^-127 numbers are not divided: they vanish"),
+    ("NVFP4 tensor of zeros", "the tensor scale of zeros is 0, and 0 / 0 makes every block scale NaN"),
+    (
+        "0 beside 7.8e-36, and 1e-45 alone (NVFP4 tensors)",
+        "g is not clamped: 1 / t overflows, or t is 0 and scales are NaN",
+    ),
+    ("NaN in an NVFP4 tensor", "the tensor's amax is NaN, and with it every block scale"),
+    ("0.1 alone in an NVFP4 tensor, decoded", "decodes as fl(element × fl(block scale × tensor scale))"),
+    ("1.984375 in a block (mxint8)", "the scale is half of the contract's: the upper half is clipped"),
+    ("0.74999994 cast to e2m1", "subnormals are rounded twice: what is just below a midpoint goes up"),
+    ("1.3749999 alone (int4f2/row/e8m0)", "6·2^e is added first, so that numbers next to a midpoint fall on it"),
+    ("1.1e38 alone (int4f2/row/e8m0)", "6·2^e is added to every number, which overflows"),
+    ("short last block of a row", "a short block goes on in the next row, or is refused"),
+    ("NaN cast to an element without NaN", "NaN becomes a number, or stays NaN"),
+    ("Inf cast to an element without NaN", "an infinity becomes the largest value"),
+    ("a tensor that is not contiguous", "tensors have to be contiguous"),
 )
 """The rows of the contract's table of disagreements (docs/numerics.md §10): its first column, and what is
 done there."""

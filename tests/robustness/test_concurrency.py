@@ -93,6 +93,7 @@ INTERRUPT = (
     SHARED
     + """
 import gc
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background may have it ignored
 delay = float(sys.argv[2])
 def interrupt():
     time.sleep(delay)

@@ -7,8 +7,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("lowbit", "torch", "numpy", "numba", "llvmlite", "torchao", "brevitas", "gfloat", "ml_dtypes", "mx")
-"""Distributions whose versions belong to the numbers."""
+from lowbit.version import __version__
+
+PACKAGES = ("torch", "numpy", "numba", "llvmlite", "torchao", "brevitas", "gfloat", "ml_dtypes", "mx")
+"""Distributions whose versions belong to the numbers, beside lowbit's own (what is measured need not be installed)."""
 
 
 def describe() -> dict[str, Any]:
@@ -25,7 +27,7 @@ def describe() -> dict[str, Any]:
         "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
         "system": platform.platform(),
         "python": sys.version.split()[0],
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": {"lowbit": __version__} | {name: _version(name) for name in PACKAGES},
     }
 
 

@@ -19,8 +19,12 @@ TALL = 1 << 15
 """Elements of a segment whose blocks are several rows high, at least 128 columns: it and the next one stay in the
 second-level cache."""
 
-LONG = 4096
-"""Rows and tensors of more elements get their maxima in a pass of their own."""
+LONG = 1 << 14
+"""Rows and tensors of more elements get their maxima in a pass of their own: a row of fewer stays in the second-level
+cache between its maximum and its rounding."""
+
+LONG_SEGMENT = 4096
+"""Columns of the segments that longer blocks are cut into."""
 
 GROUPED = 1 << 16
 """Most elements that are rotated before they are quantized: they must stay in the second-level cache."""
@@ -123,7 +127,7 @@ def geometry(
     if inner > 1:
         return _grid(outer, length, inner, run, 1)
     group = fmt.correction_group or run
-    if joined and length % group == 0 and run <= LONG:
+    if joined and length % group == 0 and lcm(group, 16) <= LONG_SEGMENT:
         return _grid(1, 1, outer * length, 1, run, group=group)
     return _grid(1, outer, length, 1, run, group=group, whole=fmt.is_blockwise)
 
@@ -145,7 +149,7 @@ def _grid(
     """`group`: columns of blocks that are corrected together; `whole`: never cut a long block into segments."""
     long = width > LONG and not whole
     if long:
-        segment = LONG
+        segment = LONG_SEGMENT
     else:  # whole blocks and groups, and whole bytes and vectors whatever the code width
         unit = lcm(width, group, 16)
         segment = unit * max(1, (SEGMENT if height == 1 else max(128, min(1024, TALL // height))) // unit)
@@ -166,7 +170,8 @@ def regrouped(layout: Geometry, group: int) -> Geometry | None:
     _, _, columns, height, width, segment, *_ = (int(value) for value in layout.record[0])
     if segment < columns:
         unit = lcm(16, group) if layout.long_run else lcm(width, 16, group)
-        segment = unit * max(1, (LONG if layout.long_run else SEGMENT if height == 1 else TALL // height) // unit)
+        wanted = LONG_SEGMENT if layout.long_run else SEGMENT if height == 1 else TALL // height
+        segment = unit * max(1, wanted // unit)
     if height * min(segment, columns) > GROUPED:
         return None
     return _resized(layout, segment, 1)

@@ -45,9 +45,16 @@ def scratch_size(grid):
 
 
 @small_stage
-def block_inverse(width):
-    """What `block_of` needs to know of blocks that are whole vectors wide: 2^32 over their number of vectors."""
-    return (np.int64(1) << 32) // (width // LANES) + 1
+def splits_vectors(width, columns):
+    """Whether blocks end within vectors of a segment, whose lanes then need numbers of their own."""
+    return width % LANES != 0 and width < columns
+
+
+@small_stage
+def block_inverse(width, columns):
+    """What `block_of` needs to know of blocks that do not split vectors: 2^32 over their number of vectors, or 0 for a
+    single block."""
+    return (np.int64(1) << 32) // (width // LANES) + 1 if width < columns else np.int64(0)
 
 
 @small_stage

@@ -6,7 +6,7 @@ would decide anew is decided once.
 
 import numpy as np
 
-from lowbit.kernels.cpu.band import block_inverse, block_of
+from lowbit.kernels.cpu.band import block_inverse, block_of, splits_vectors
 from lowbit.kernels.cpu.fake_quantize import AHEAD
 from lowbit.kernels.cpu.jit import small_stage, stage
 from lowbit.kernels.cpu.memory import load, prefetch, store_codes
@@ -42,8 +42,8 @@ def codes_of_row(
     """
     element, code, how = element_constants(p), code_constants(p), mode_constants(p, draw)
     table, codes, done = table_constants(p, entries), octets(row_codes), 0
-    splits, narrow = width % LANES != 0, p.bits <= 8
-    inverse = np.int64(0) if splits else block_inverse(width)
+    splits, narrow = splits_vectors(width, columns), p.bits <= 8
+    inverse = np.int64(0) if splits else block_inverse(width, columns)
     if draw is None and entries is None:
         done = _plain_pairs(p, element, code, x, base, columns, width, encodes, scales, codes)
     for i in range(done, columns, LANES):
@@ -69,13 +69,13 @@ def _is_plain(p):
 def _plain_pairs(p, element, code, x, base, columns, width, encodes, scales, codes):
     """The part of a row that pairs of vectors cover, to nearest even; returns how many columns that are.
 
-    None where codes are not plain or blocks not whole vectors wide. The same codes as those of `round_to_codes`.
+    None where codes are not plain or blocks split vectors. The same codes as those of `round_to_codes`.
     """
     lowest, shift, clamp, _, _ = element
     inside, _, _, integer, dropped, _, _, sign_shift, mask, _, _ = code
     sign = splat_bits(np.uint32(1) << np.uint32(p.bits - 1))
-    paired = columns - columns % PAIR if width % LANES == 0 and _is_plain(p) else 0
-    inverse = block_inverse(width) if paired else 0
+    paired = columns - columns % PAIR if not splits_vectors(width, columns) and _is_plain(p) else 0
+    inverse = block_inverse(width, columns) if paired else np.int64(0)
     for i in range(0, paired, PAIR):
         left, right = load(x, base + i), load(x, base + i + LANES)
         block, next_block = block_of(i, inverse), block_of(i + LANES, inverse)

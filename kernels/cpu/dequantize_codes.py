@@ -6,7 +6,7 @@ vectors of binary32 arithmetic are exact; blocks with other scales are then deco
 
 import numpy as np
 
-from lowbit.kernels.cpu.band import block_inverse, block_of, locate, scratch_size
+from lowbit.kernels.cpu.band import block_inverse, block_of, locate, scratch_size, splits_vectors
 from lowbit.kernels.cpu.block_words import scale_bits_of_words
 from lowbit.kernels.cpu.decoding import decode, decode_constants
 from lowbit.kernels.cpu.jit import kernel, small_stage, stage
@@ -74,13 +74,13 @@ def dequantize_items(packed, words, table, out, values, decode_record, level, gr
             found = advance(memory(words), band * blocks + column // grid.width)
             scale_bits_of_words(found, table, count, scale_bits)
             outside = _fitting(d, scale_bits, count, level_fits, scales)
-            if width % LANES:
+            if splits_vectors(width, columns):
                 spread(scales, columns, width, wide)
         for row in range(rows):
             base = start + row * grid.columns
             at = base // grid.columns * row_bytes + column * d.bits // 8
             unpack_run(source, at, len(packed), columns, d.bits, codes)
-            if not plain and width % LANES:
+            if not plain and splits_vectors(width, columns):
                 _row_of_columns(d, bits_by_code, codes, target, base, columns, wide, level, stream)
             else:
                 _row_of_blocks(d, bits_by_code, codes, target, base, columns, width, scales, level, plain, stream)
@@ -112,12 +112,12 @@ def _fitting(d, scale_bits, count, level_fits, scales):
 
 @stage
 def _row_of_blocks(d, values, codes, out, base, columns, width, scales, level, plain, stream):
-    """A row whose blocks are whole vectors wide: the scale is the same in all lanes. `plain`: elements as they are.
+    """A row whose blocks do not split vectors: the scale is the same in all lanes. `plain`: elements as they are.
 
     One loop over vectors: a loop of one or two turns for each block costs more than its work.
     """
     constants, outer = decode_constants(d), splat_real(np.float32(level))
-    inverse = block_inverse(width)
+    inverse = block_inverse(width, columns)
     for i in range(0, columns, LANES):
         bits = decode(constants, values, load(codes, i))
         if not plain:

@@ -6,7 +6,7 @@ split over threads gives the same bits. Segments whose scales leave the plan's b
 
 import numpy as np
 
-from lowbit.kernels.cpu.band import block_inverse, block_of, locate, reach, scratch_size
+from lowbit.kernels.cpu.band import block_inverse, block_of, locate, reach, scratch_size, splits_vectors
 from lowbit.kernels.cpu.drawn_rows import draw_row
 from lowbit.kernels.cpu.jit import kernel, stage
 from lowbit.kernels.cpu.lane_candidates import lane_scratch
@@ -64,7 +64,7 @@ def qdq_items(x, out, plan, grid_record, given, rotation, draw, chosen, entries,
             pending[item] = 1
             continue
         lane_encodes, lane_scales = encodes, scales
-        if width % LANES and width > 1:
+        if width > 1 and splits_vectors(width, columns):
             lane_encodes, lane_scales = wide_encodes, wide_scales
             spread(encodes, columns, width, wide_encodes)
             spread(scales, columns, width, wide_scales)
@@ -90,8 +90,8 @@ def _round_rows(
     """
     element, value, how = element_constants(p), value_constants(p), mode_constants(p, draw)
     table, paired = table_constants(p, entries), 0
-    splits = width % LANES != 0
-    inverse = np.int64(0) if splits else block_inverse(width)
+    splits = splits_vectors(width, columns)
+    inverse = np.int64(0) if splits else block_inverse(width, columns)
     for row in range(rows):
         base, lane = start + row * stride, 0
         x = advance(cells, row * (cells_stride - stride))
@@ -129,9 +129,9 @@ def _pairs_of_blocks(
     element, value, table, x, out, base, columns, width, encodes, scales, lane_encodes, lane_scales, upcoming, stream
 ):  # fmt: skip
     """The part of a row that pairs of vectors cover, rounded to nearest even; returns how many columns that are."""
-    whole = width % PAIR == 0
+    whole = width % PAIR == 0 or width >= columns
     paired = columns - columns % PAIR if (whole or width == 1) and alike(x, out) else 0
-    inverse = block_inverse(width) if whole else np.int64(0)
+    inverse = block_inverse(width, columns) if whole else np.int64(0)
     for i in range(0, paired, PAIR):
         if whole:
             block = block_of(i, inverse)

@@ -35,7 +35,7 @@ def plain_pairs(
     if (
         p.vector != ROUND_REALS
         or p.overflow != p.max
-        or not (width in (1, LANES) or width % PAIR == 0)
+        or not (width in (1, LANES) or width % PAIR == 0 or width >= columns)
         or not alike(x, out)
     ):
         return 0

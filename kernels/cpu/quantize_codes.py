@@ -6,7 +6,7 @@ low bits first, zero padding (contract §9). Codes of a row lie in the first-lev
 
 import numpy as np
 
-from lowbit.kernels.cpu.band import locate, scratch_size
+from lowbit.kernels.cpu.band import locate, scratch_size, splits_vectors
 from lowbit.kernels.cpu.block_words import block_words
 from lowbit.kernels.cpu.code_rows import codes_of_row
 from lowbit.kernels.cpu.jit import kernel
@@ -58,7 +58,7 @@ def quantize_items(
             words = advance(memory(scale_out), band * blocks + column // grid.width)
             for block in range(count):
                 words[block] = row_codes[block]
-        if width % LANES:
+        if splits_vectors(width, columns):
             spread(encodes, columns, width, wide_encodes)
             spread(scales, columns, width, wide_scales)
         for row in range(rows):

@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from lowbit.collection import Pause
+from lowbit.collection import collection_paused
 from lowbit.errors import UnsupportedError
 from lowbit.interrupts import interrupts_deferred
 
@@ -45,7 +45,7 @@ def load(device: str = "cpu") -> Any:
     """The kernel module for a device. UnsupportedError names the device and what each backend serves."""
     for backend in BACKENDS:
         if backend.reason_against(device) is None:
-            with Pause(), interrupts_deferred():
+            with collection_paused(), interrupts_deferred():
                 return import_module(backend.module)
     reasons = "; ".join(f"{name} {reason}" for name, reason in which(device).items())
     raise UnsupportedError(f"no kernels for device {device!r}: {reasons}; move the tensor to the cpu first")

@@ -16,13 +16,13 @@ from typing import Any
 import llvmlite
 from numba import __version__ as numba_version
 from numba import njit, typeof
-from numba.core import config, event
+from numba.core import config
 from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic as numba_intrinsic
 from numba.extending import overload as numba_overload
 
 from lowbit import block_plans, decoding, lowering, rounding_rules, table_cells
-from lowbit.collection import Pause
+from lowbit.collection import collection_paused
 from lowbit.formats import binary32
 from lowbit.interrupts import interrupts_deferred
 
@@ -31,28 +31,6 @@ OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": Fa
 
 WITHIN: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 """Stages are called from kernels alone: entry points for Python and C would cost a fifth of the compilation."""
-
-
-class _Compilations(event.Listener):
-    """Pauses the garbage collector while kernels are compiled. numba compiles one function at a time, under a lock."""
-
-    def __init__(self) -> None:
-        self.pause = Pause()
-        self.ours = list[bool]()
-
-    def on_start(self, event: Any) -> None:
-        """A compilation begins, maybe within another one."""
-        self.ours.append(event.data["dispatcher"].py_func.__module__.startswith("lowbit."))
-        if self.ours[-1]:
-            self.pause.begin()
-
-    def on_end(self, event: Any) -> None:
-        """A compilation has ended or failed."""
-        if self.ours.pop():
-            self.pause.end()
-
-
-event.register("numba:compile", _Compilations())
 
 
 def stage(function: Callable[..., Any]) -> Any:
@@ -66,7 +44,10 @@ def small_stage(function: Callable[..., Any]) -> Any:
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """Compile `function` as an entry point, cached on disk between processes. Ctrl-C waits for the compiler."""
+    """Compile `function` as an entry point, cached on disk between processes.
+
+    Ctrl-C and the garbage collector wait for the compiler.
+    """
     saved = config.CACHE_DIR  # pyright: ignore
     config.CACHE_DIR = str(cache_directory())  # pyright: ignore
     try:  # numba fixes the directory of a function when it is decorated
@@ -76,7 +57,7 @@ def kernel(function: Callable[..., Any]) -> Any:
     compile_or_load = compiled.compile
 
     def compile_undisturbed(signature: Any) -> Any:
-        with interrupts_deferred():
+        with collection_paused(), interrupts_deferred():
             return compile_or_load(signature)
 
     compiled.compile = compile_undisturbed  # pyright: ignore[reportAttributeAccessIssue]
@@ -89,8 +70,7 @@ def entry_point(function: Any, arguments: tuple[Any, ...]) -> Callable[..., Any]
     It spares the look that numba takes at every argument of every call, which costs more than a short call's work, but
     trusts its caller: arguments must have the types of these (an array may be writable where these are read-only).
     """
-    with Pause():
-        return function.compile(tuple(typeof(value) for value in arguments))
+    return function.compile(tuple(typeof(value) for value in arguments))
 
 
 def intrinsic(function: Callable[..., Any]) -> Any:

@@ -56,11 +56,7 @@ def across(work, pitch, spare, count, base, matrix, stride):
     stride: of the first stage, in vectors; those below it are done.
     """
     total = count * base
-    while count // stride >= 8:
-        for first in range(0, total, 8 * stride):
-            for vector in range(first, first + stride):
-                eight(advance(work, vector * pitch), stride * pitch)
-        stride *= 8
+    stride = eights(work, pitch, count, total, stride, 8)
     if count // stride >= 2:
         width = count // stride
         for first in range(0, total, width * stride):
@@ -71,6 +67,20 @@ def across(work, pitch, spare, count, base, matrix, stride):
                     _two(advance(work, vector * pitch), stride * pitch)
     if base > 1:
         _sums(work, pitch, spare, count, base, matrix)
+
+
+@stage
+def eights(work, pitch, count, total, stride, least):
+    """Three stages at a time, from `stride` on, while `least` or more vectors of `count` are to be added up.
+
+    `total` vectors are done, runs of `count`. Returns the stride of the next stage.
+    """
+    while count // stride >= least:
+        for first in range(0, total, 8 * stride):
+            for vector in range(first, first + stride):
+                _eight(advance(work, vector * pitch), stride * pitch)
+        stride *= 8
+    return stride
 
 
 @stage
@@ -114,8 +124,7 @@ def fold_eight(a, b, c, d, e, f, g, h):
 
 
 @stage
-def eight(work, stride):
-    """The stages of stride 1, 2 and 4 between eight vectors that lie `stride` entries apart, in place."""
+def _eight(work, stride):
     a, b = load_reals(work, 0), load_reals(work, stride)
     c, d = load_reals(work, 2 * stride), load_reals(work, 3 * stride)
     e, f = load_reals(work, 4 * stride), load_reals(work, 5 * stride)

@@ -5,7 +5,7 @@ One kernel serves values and codes. Grids are tables of at most sixteen entries,
 
 import numpy as np
 
-from lowbit.kernels.cpu.band import locate, scratch_size
+from lowbit.kernels.cpu.band import locate, scratch_size, splits_vectors
 from lowbit.kernels.cpu.block_words import block_words
 from lowbit.kernels.cpu.jit import kernel, small_stage, stage
 from lowbit.kernels.cpu.lane_candidates import best_candidates, lane_scratch
@@ -21,7 +21,7 @@ from lowbit.kernels.cpu.memory import (
 )
 from lowbit.kernels.cpu.packing import pack_octets
 from lowbit.kernels.cpu.rounding import scaled
-from lowbit.kernels.cpu.row_scales import load_row, spread
+from lowbit.kernels.cpu.rows import part, spread
 from lowbit.kernels.cpu.scale import divides
 from lowbit.kernels.cpu.scratch import octets
 from lowbit.kernels.cpu.segment_scales import segment_scales
@@ -89,12 +89,12 @@ def chosen_grid_items(
 
 @stage
 def _round_row(p, b, grids, x, out, base, columns, width, encodes, scales, bests, row_codes, codes_wanted):
-    """Round a row: by one grid where blocks are whole vectors wide, else by each grid in turn."""
+    """Round a row: by one grid where blocks do not split vectors, else by each grid in turn."""
     divide, level = divides(p), splat_real(np.float32(p.tensor_scale))
-    candidates = 1 if width % LANES == 0 else b.candidates
+    candidates = b.candidates if splits_vectors(width, columns) else 1
     for i in range(0, columns, LANES):
         rest = min(LANES, columns - i)
-        bits = load_row(x, base + i, rest)
+        bits = part(x, base + i, rest)
         encode, scale, best = load_reals(encodes, i), load_reals(scales, i), load(bests, i)
         y = scaled(bits, encode, divide)
         result = splat_bits(np.uint32(0))

@@ -13,7 +13,7 @@ from lowbit.kernels.cpu.memory import load, prefetch, store_codes
 from lowbit.kernels.cpu.pairs import PAIR
 from lowbit.kernels.cpu.random import drawn
 from lowbit.kernels.cpu.rounding import code_constants, element_constants, mode_constants, nearest, round_to_codes
-from lowbit.kernels.cpu.row_scales import lane_factors, load_row
+from lowbit.kernels.cpu.rows import lane_factors, part
 from lowbit.kernels.cpu.scale import divides
 from lowbit.kernels.cpu.scratch import octets
 from lowbit.kernels.cpu.tables import table_constants
@@ -37,7 +37,7 @@ def codes_of_row(
 ):  # fmt: skip
     """Codes of elements base..base + columns, one a byte where they fit, else one a word of `row_codes`.
 
-    One scale in all lanes where blocks are whole vectors wide, else one of its own in every lane. `row_codes` has room
+    One scale in all lanes where blocks do not split vectors, else one of its own in every lane. `row_codes` has room
     for whole vectors. draw, entries: as for `qdq_items`.
     """
     element, code, how = element_constants(p), code_constants(p), mode_constants(p, draw)
@@ -49,7 +49,7 @@ def codes_of_row(
     for i in range(done, columns, LANES):
         encode, scale = lane_factors(encodes, scales, wide_encodes, wide_scales, splits, inverse, i)
         rest, random = min(LANES, columns - i), drawn(how, random_words, lane + i)
-        bits = load_row(x, base + i, rest)
+        bits = part(x, base + i, rest)
         found = round_to_codes(element, code, how, table, bits, encode, scale, random)
         if narrow:
             store_codes(codes, i, found)

@@ -25,7 +25,7 @@ from lowbit.kernels.cpu.memory import (
     store_stream,
 )
 from lowbit.kernels.cpu.packing import unpack_run
-from lowbit.kernels.cpu.row_scales import spread
+from lowbit.kernels.cpu.rows import spread
 from lowbit.kernels.cpu.scalar import INFINITY_BITS, fl, round_bits, widen
 from lowbit.kernels.cpu.vector import (
     ABSOLUTE,

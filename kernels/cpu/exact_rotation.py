@@ -3,22 +3,13 @@
 import numpy as np
 
 from lowbit.kernels.cpu.jit import small_stage, stage
-from lowbit.kernels.cpu.memory import load, load_one, load_some, narrowed, store_one
+from lowbit.kernels.cpu.memory import load_one, narrowed, store_one
+from lowbit.kernels.cpu.rows import part
 from lowbit.kernels.cpu.scalar import fl, round_bits, widen
 from lowbit.kernels.cpu.vector import ABSOLUTE, LANES, largest, real_of, splat_bits, where_below
 
 SAFE_BITS = np.uint32((127 - 96) << 23)
 """2^-96: members from here on are multiples of 2^-119, so are all sums, and times c >= 2^-6 none is subnormal."""
-
-
-@small_stage
-def part(x, start, count):
-    """Up to sixteen elements, +0 in place of those that do not exist."""
-    if count >= LANES:
-        return load(x, start)
-    if count > 0:
-        return load_some(x, start, count)
-    return splat_bits(np.uint32(0))
 
 
 @small_stage

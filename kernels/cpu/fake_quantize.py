@@ -25,7 +25,7 @@ from lowbit.kernels.cpu.plain_pairs import plain_pairs
 from lowbit.kernels.cpu.random import SLACK, draw_run, drawn
 from lowbit.kernels.cpu.rotated_segments import segment_cells, segment_scratch
 from lowbit.kernels.cpu.rounding import element_constants, mode_constants, round_to_values, value_constants
-from lowbit.kernels.cpu.row_scales import lane_factors, load_row, spread
+from lowbit.kernels.cpu.rows import lane_factors, part, spread
 from lowbit.kernels.cpu.segment_scales import segment_scales
 from lowbit.kernels.cpu.tables import table_constants
 from lowbit.kernels.cpu.vector import LANES, splat_real
@@ -83,7 +83,7 @@ def _round_rows(
     p, cells, cells_stride, out, start, stride, rows, columns, width, encodes, scales, lane_encodes, lane_scales,
     upcoming, stream, draw, entries, words,
 ):  # fmt: skip
-    """Round a segment: one scale in all lanes where blocks are whole vectors wide, else one of its own in every lane.
+    """Round a segment: one scale in all lanes where blocks do not split vectors, else one of its own in every lane.
 
     cells, cells_stride: as `segment_cells` gives them. upcoming: memory that is asked for at the index of each vector,
     in time for what comes next.
@@ -113,7 +113,7 @@ def _round_rows(
         for i in range(paired, columns, LANES):
             encode, scale = lane_factors(encodes, scales, lane_encodes, lane_scales, splits, inverse, i)
             rest, random = min(LANES, columns - i), drawn(how, words, lane + i)
-            bits = load_row(x, base + i, rest)
+            bits = part(x, base + i, rest)
             bits = round_to_values(element, value, how, table, bits, encode, scale, random)
             prefetch(upcoming, base + i)
             if rest < LANES:

@@ -13,16 +13,13 @@ from lowbit.kernels.cpu.butterflies import opened, work_size
 from lowbit.kernels.cpu.exact_rotation import flushes
 from lowbit.kernels.cpu.jit import kernel, small_stage, stage
 from lowbit.kernels.cpu.memory import advance, keep, load, load_some, memory, store, store_some, store_stream
-from lowbit.kernels.cpu.rotate_columns import rotate_columns_of
+from lowbit.kernels.cpu.rotate_columns import STRIP, rotate_columns_of
 from lowbit.kernels.cpu.rotate_groups import rotate_run
 from lowbit.kernels.cpu.scalar import INFINITY_BITS
 from lowbit.kernels.cpu.vector import ABSOLUTE, LANES, larger, largest, splat_bits, where_below
 
 PIECE = 4096
 """About how many elements of a row are rotated before they are written."""
-
-STRIP = 4 * LANES
-"""Most columns of a strip: memory is read and written that wide."""
 
 STRIP_ELEMENTS = 1 << 17
 """Most elements of a strip: it must stay in the second-level cache."""
@@ -68,9 +65,8 @@ def rotate_columns(x, out, rotation, stream, first, last):
     strip = strip_of(r.n)
     scratch = np.empty(r.n * (strip + LANES), np.float32)
     work, flushing = memory(scratch), flushes(r)
-    strips, groups = (r.inner + strip - 1) // strip, (r.source + r.n - 1) // r.n
     for item in range(first, last):
-        outer, row, column = _turn_strip(source, item, strips, groups, strip, turn, flushing, work)
+        outer, row, column = _turn_strip(source, item, strip, turn, flushing, work)
         columns, rows_out = min(strip, r.inner - column), min(r.target - row, r.n)
         for i in range(rows_out):
             written = (outer * r.target + row + i) * r.inner + column
@@ -122,9 +118,8 @@ def rotated_column_amax(x, rotation, finite, first, last):
     work, flushing = memory(scratch), flushes(r)
     mask, infinity, zero = splat_bits(ABSOLUTE), splat_bits(INFINITY_BITS), splat_bits(np.uint32(0))
     limit, maxima = infinity if finite else mask, zero
-    strips, groups = (r.inner + strip - 1) // strip, (r.source + r.n - 1) // r.n
     for item in range(first, last):
-        _, _, column = _turn_strip(source, item, strips, groups, strip, turn, flushing, work)
+        _, _, column = _turn_strip(source, item, strip, turn, flushing, work)
         columns = min(strip, r.inner - column)
         for i in range(r.n):
             for j in range(0, columns, LANES):
@@ -135,9 +130,10 @@ def rotated_column_amax(x, rotation, finite, first, last):
 
 
 @stage
-def _turn_strip(x, item, strips, groups, strip, turn, flushing, work):
+def _turn_strip(x, item, strip, turn, flushing, work):
     """Rotate an item's strip into `work`, rows `strip` entries apart; returns (outer, row, column) of its start."""
     r = turn[0]
+    strips, groups = (r.inner + strip - 1) // strip, (r.source + r.n - 1) // r.n
     band, column = item // strips, item % strips * strip
     outer, row = band // groups, band % groups * r.n
     columns, rows = min(strip, r.inner - column), min(r.source - row, r.n)

@@ -15,7 +15,7 @@ from lowbit.kernels.cpu.memory import advance, keep, line_of, memory, reals
 from lowbit.kernels.cpu.packing import pack_octets, pack_wide
 from lowbit.kernels.cpu.random import SLACK, draw_run
 from lowbit.kernels.cpu.rotated_segments import segment_cells, segment_scratch
-from lowbit.kernels.cpu.row_scales import spread
+from lowbit.kernels.cpu.rows import spread
 from lowbit.kernels.cpu.scratch import octets
 from lowbit.kernels.cpu.segment_scales import segment_scales
 from lowbit.kernels.cpu.vector import LANES

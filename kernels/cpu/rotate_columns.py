@@ -6,12 +6,16 @@ registers two times, or three times where a group has more than 64 of them.
 
 import numpy as np
 
-from lowbit.kernels.cpu.butterflies import across, eight, fold_eight, store_eight
-from lowbit.kernels.cpu.exact_rotation import exact_group, has_tiny, part
+from lowbit.kernels.cpu.butterflies import across, eights, fold_eight, store_eight
+from lowbit.kernels.cpu.exact_rotation import exact_group, has_tiny
 from lowbit.kernels.cpu.jit import small_stage, stage
 from lowbit.kernels.cpu.memory import advance, load, load_reals, prefetch, store_codes
 from lowbit.kernels.cpu.rotate_groups import settled
+from lowbit.kernels.cpu.rows import part
 from lowbit.kernels.cpu.vector import LANES, as_real, splat_bits, splat_real
+
+STRIP = 4 * LANES
+"""Most columns that are rotated together: memory is read and written that wide; they lie in the first-level cache."""
 
 
 @stage
@@ -26,7 +30,7 @@ def rotate_columns_of(x, start, rows, columns, ahead, turn, flushing, work, pitc
     whole = columns - columns % LANES if folds else 0
     for i in range(0, r.n if folds else 0, 8):
         for column in range(0, whole, LANES):
-            _read_eight(x, start + i * r.inner + column, ahead, turn, i, advance(work, i * pitch + column), pitch)
+            _read_eight(x, start + column, ahead, turn, i, advance(work, i * pitch + column), pitch)
     for i in range(r.n):
         sign, at = splat_bits(turn[1][i]), start + i * r.inner
         for column in range(whole, columns, LANES):
@@ -42,19 +46,19 @@ def rotate_columns_of(x, start, rows, columns, ahead, turn, flushing, work, pitc
 
 
 @small_stage
-def _row(x, at, ahead, turn, i):
-    prefetch(x, at + i * turn[0].inner + ahead)
-    return as_real(load(x, at + i * turn[0].inner) ^ splat_bits(turn[1][i]))
+def _row(x, start, ahead, turn, i):
+    at = start + i * turn[0].inner
+    prefetch(x, at + ahead)
+    return as_real(load(x, at) ^ splat_bits(turn[1][i]))
 
 
 @stage
-def _read_eight(x, at, ahead, turn, i, work, pitch):
-    """Eight rows of sixteen columns, signed, after the stages of stride 1, 2 and 4."""
-    at -= i * turn[0].inner
-    a, b = _row(x, at, ahead, turn, i), _row(x, at, ahead, turn, i + 1)
-    c, d = _row(x, at, ahead, turn, i + 2), _row(x, at, ahead, turn, i + 3)
-    e, f = _row(x, at, ahead, turn, i + 4), _row(x, at, ahead, turn, i + 5)
-    g, h = _row(x, at, ahead, turn, i + 6), _row(x, at, ahead, turn, i + 7)
+def _read_eight(x, start, ahead, turn, i, work, pitch):
+    """Rows i..i + 8 of sixteen columns, signed, after the stages of stride 1, 2 and 4."""
+    a, b = _row(x, start, ahead, turn, i), _row(x, start, ahead, turn, i + 1)
+    c, d = _row(x, start, ahead, turn, i + 2), _row(x, start, ahead, turn, i + 3)
+    e, f = _row(x, start, ahead, turn, i + 4), _row(x, start, ahead, turn, i + 5)
+    g, h = _row(x, start, ahead, turn, i + 6), _row(x, start, ahead, turn, i + 7)
     store_eight(work, pitch, fold_eight(a, b, c, d, e, f, g, h))
 
 
@@ -74,11 +78,7 @@ def _finish(x, turn, work, pitch, spare, stride):
     if r.base > 1:
         across(work, pitch, spare, r.power, r.base, turn[3], stride)
         stride = r.power
-    while r.power // stride > 8:
-        for first in range(0, r.power, 8 * stride):
-            for row in range(first, first + stride):
-                eight(advance(work, row * pitch), stride * pitch)
-        stride *= 8
+    stride = eights(work, pitch, r.power, r.power, stride, 16)  # the last ones go with what follows
     last = r.power // stride
     for row in range(stride if r.base == 1 else r.n):
         own, step = advance(work, row * pitch), stride * pitch

@@ -3,9 +3,10 @@
 import numpy as np
 
 from lowbit.kernels.cpu.butterflies import across, fold_eight, spare_at, store_eight, within
-from lowbit.kernels.cpu.exact_rotation import exact_group, has_tiny, part
+from lowbit.kernels.cpu.exact_rotation import exact_group, has_tiny
 from lowbit.kernels.cpu.jit import small_stage, stage
 from lowbit.kernels.cpu.memory import advance, load, load_one, load_reals, narrowed, prefetch, store_codes, store_reals
+from lowbit.kernels.cpu.rows import part
 from lowbit.kernels.cpu.vector import (
     LANES,
     as_bits,

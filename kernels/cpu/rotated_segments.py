@@ -14,12 +14,9 @@ from lowbit.kernels.cpu.butterflies import opened, work_size
 from lowbit.kernels.cpu.exact_rotation import flushes
 from lowbit.kernels.cpu.jit import by_type, small_stage, stage
 from lowbit.kernels.cpu.memory import advance, memory
-from lowbit.kernels.cpu.rotate_columns import rotate_columns_of
+from lowbit.kernels.cpu.rotate_columns import STRIP, rotate_columns_of
 from lowbit.kernels.cpu.rotate_groups import rotate_run
 from lowbit.kernels.cpu.vector import LANES
-
-STRIP = 4 * LANES
-"""Columns of tall groups that are turned together: they lie in the first-level cache meanwhile."""
 
 
 def segment_scratch(rotation, grid):

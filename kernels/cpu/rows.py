@@ -1,14 +1,19 @@
-"""How sixteen neighbours of a row get their numbers: the block's in all lanes, or one of its own in every lane."""
+"""Sixteen neighbours of a row: those of its elements that exist, and the numbers of the blocks that they lie in.
+
+These are the block's in all lanes, or one of its own in every lane.
+"""
+
+import numpy as np
 
 from lowbit.kernels.cpu.band import block_of
 from lowbit.kernels.cpu.jit import small_stage, stage
 from lowbit.kernels.cpu.memory import load, load_reals, load_some
-from lowbit.kernels.cpu.vector import LANES, splat_real
+from lowbit.kernels.cpu.vector import LANES, splat_bits, splat_real
 
 
 @stage
 def spread(entries, columns, width, wide):
-    """One entry a column from one entry a block, for blocks that are not whole vectors wide."""
+    """One entry a column from one entry a block, for blocks that split vectors."""
     for block in range((columns + width - 1) // width):
         entry = entries[block]
         for column in range(block * width, min((block + 1) * width, columns)):
@@ -24,6 +29,10 @@ def lane_factors(encodes, scales, wide_encodes, wide_scales, splits, inverse, i)
 
 
 @small_stage
-def load_row(x, i, rest):
-    """A vector of a row of which `rest` elements exist."""
-    return load(x, i) if rest == LANES else load_some(x, i, rest)
+def part(x, start, count):
+    """Up to sixteen elements, +0 in place of those that do not exist; nothing else is read."""
+    if count >= LANES:
+        return load(x, start)
+    if count > 0:
+        return load_some(x, start, count)
+    return splat_bits(np.uint32(0))
